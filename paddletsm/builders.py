@@ -1,0 +1,209 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""From a configuration to objects: the only place that unpacks a config into arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from paddletsm.config import Config, with_value
+from paddletsm.config import load_config as read_config
+from paddletsm.data import ClipDataset, Index, Pipeline, build_pipeline, load_index
+from paddletsm.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from paddletsm.models import Recognizer2D
+
+Mode = Literal["train", "valid", "test"]
+
+_DECODERS = {"VideoDataset": "VideoDecoder", "FrameDataset": "FrameDecoder"}
+
+
+def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
+    """Read and check a configuration, its pipelines included; touches no data.
+
+    Raises:
+        ConfigError: with file, line, dotted key and the nearest valid key.
+    """
+    config = read_config(path, overrides)
+    for mode in ("train", "valid", "test"):
+        build_pipeline(pipeline_spec(config, mode), where=f"{path}: PIPELINE.{mode}")
+    return config
+
+
+def split_of(config: Config, mode: Mode) -> Any:
+    """DATASET section of a mode; without ``test`` the validation split is tested."""
+    split = getattr(config.DATASET, mode)
+    return config.DATASET.valid if split is None else split
+
+
+def pipeline_spec(config: Config, mode: Mode) -> dict[str, Any]:
+    """PIPELINE section of a mode as plain, complete data; what an artefact carries."""
+    section = getattr(config.PIPELINE, mode) or config.PIPELINE.valid
+    spec = _plain(section)
+    spec.setdefault("decode", {"name": _DECODERS[split_of(config, mode).format]})
+    spec["sample"] = {"name": "Sampler", "valid_mode": mode != "train", **spec["sample"]}
+    return {key: spec[key] for key in ("decode", "sample", "transform")}
+
+
+def _plain(section: Any) -> dict[str, Any]:
+    return {
+        key: getattr(section, key)
+        if not isinstance(getattr(section, key), (Mapping, tuple))
+        else _copy(getattr(section, key))
+        for key in ("decode", "sample", "transform")
+        if getattr(section, key) is not None
+    }
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copy(item) for item in value]
+    return value
+
+
+def build_data_pipeline(config: Config, mode: Mode) -> Pipeline:
+    """Decoder, sampler and transforms of a mode."""
+    return build_pipeline(pipeline_spec(config, mode), where=f"PIPELINE.{mode}")
+
+
+def index_of(config: Config, mode: Mode) -> Index:
+    """Read the list file or folder of a mode.
+
+    Raises:
+        DataError: missing or malformed; names the command that prepares the data set.
+    """
+    split = split_of(config, mode)
+    if not Path(split.file_path).exists() and config.DATASET.prepare:
+        raise DataError(
+            f"DATASET.{mode}.file_path: {split.file_path} does not exist; "
+            f"prepare the data with: {config.DATASET.prepare}"
+        )
+    return _cached_index(
+        split.file_path,
+        split.format,
+        split.data_prefix or "",
+        split.suffix,
+        config.MODEL.head.num_classes,
+    )
+
+
+@lru_cache(maxsize=8)
+def _cached_index(
+    file_path: str, format: str, data_prefix: str, suffix: str | None, num_classes: int | None
+) -> Index:
+    return load_index(
+        file_path,
+        format=format,
+        data_prefix=data_prefix,
+        suffix=suffix,
+        num_classes=num_classes,
+    )
+
+
+def build_dataset(config: Config, mode: Mode) -> ClipDataset:
+    """Index and pipeline of a mode, joined.
+
+    Raises:
+        ConfigError, DataError: see ``index_of`` and ``resolve_classes``.
+    """
+    index = index_of(config, mode)
+    return ClipDataset(index.samples, build_data_pipeline(config, mode), seed=config.seed)
+
+
+def resolve_classes(config: Config) -> Config:
+    """Fill in num_classes and class_names from the data where the configuration leaves them out.
+
+    A data set folder names its classes; then a stated number must agree with it.
+
+    Raises:
+        ConfigError: nothing states the number of classes, or two places disagree.
+    """
+    stated = config.MODEL.head.num_classes
+    names = _stated_names(config)
+    if names is None and Path(config.DATASET.train.file_path).is_dir():
+        index = index_of(with_value(config, ("MODEL", "head", "num_classes"), None), "train")
+        names = list(index.class_names or ()) or None
+        source = f"the folder {config.DATASET.train.file_path} has"
+    else:
+        source = "DATASET.class_names has"
+    if names is not None and stated is not None and stated != len(names):
+        raise ConfigError(
+            f"MODEL.head.num_classes: {stated} contradicts the data: {source} "
+            f"{len(names)} class names; "
+            "leave num_classes out, or correct it"
+        )
+    if names is None and stated is None:
+        raise ConfigError(
+            "MODEL.head.num_classes: the key is missing, and the list file "
+            f"{config.DATASET.train.file_path} does not tell the number of classes"
+        )
+    if stated is None:
+        config = with_value(config, ("MODEL", "head", "num_classes"), len(names))
+    if names is not None:
+        config = with_value(config, ("DATASET", "class_names"), tuple(names))
+    return config
+
+
+def _stated_names(config: Config) -> list[str] | None:
+    """Class names from DATASET.class_names: a list, or a file with one name per line."""
+    stated = config.DATASET.class_names
+    if stated is None:
+        return None
+    if not isinstance(stated, str):
+        return list(stated)
+    path = Path(stated)
+    if not path.is_file():
+        # The lists decide whether the data is there at all; names only make output readable.
+        return None
+    names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    while names and not names[-1]:
+        names.pop()
+    if not names or not all(names):
+        raise DataError(f"{path}: expected one class name per line, found an empty line or file")
+    return names
+
+
+def class_names(config: Config) -> list[str]:
+    """Class names in label order; "class 3" where the configuration has no names."""
+    config = resolve_classes(config)
+    if isinstance(config.DATASET.class_names, tuple):
+        return list(config.DATASET.class_names)
+    return [f"class {label}" for label in range(config.MODEL.head.num_classes)]
+
+
+def model_arguments(config: Config) -> dict[str, dict[str, Any]]:
+    """MODEL.backbone and MODEL.head as plain arguments, only what is stated."""
+    model = config.to_dict()["MODEL"]
+    backbone = {key: value for key, value in model["backbone"].items() if key != "pretrained"}
+    head = {k: v for k, v in model["head"].items() if k not in ("in_channels", "data_format")}
+    return {"backbone": backbone, "head": head}
+
+
+def build_model(config: Config) -> Recognizer2D:
+    """Build the network of a configuration; ``pretrained`` weights are loaded by the trainer.
+
+    Raises:
+        ConfigError: unknown component, wrong argument, or in_channels that does not fit.
+    """
+    from paddletsm.models import BACKBONES, FRAMEWORKS, HEADS
+
+    config = resolve_classes(config)
+    framework = FRAMEWORKS.get(config.MODEL.framework, where="MODEL.framework")
+    arguments = model_arguments(config)
+    backbone_args, head_args = arguments["backbone"], arguments["head"]
+    backbone = BACKBONES.build(backbone_args.pop("name"), backbone_args, where="MODEL.backbone")
+    stated = config.MODEL.head.in_channels
+    if stated is not None and stated != backbone.out_channels:
+        raise ConfigError(
+            f"MODEL.head.in_channels: {stated} contradicts the backbone, which has "
+            f"{backbone.out_channels} channels; leave in_channels out"
+        )
+    head_args["in_channels"] = backbone.out_channels
+    head = HEADS.build(head_args.pop("name"), head_args, where="MODEL.head")
+    return framework(backbone, head)

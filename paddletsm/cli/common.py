@@ -1,0 +1,105 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What all commands share: the parser's manners, logging, and errors as exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+from paddletsm.errors import ConfigError, PaddleTSMError
+from paddletsm.utils.logging import configure_logging
+from paddletsm.utils.text import nearest
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names the nearest option when one is misspelt; exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        prefix = "unrecognized arguments: "
+        if message.startswith(prefix):
+            word = message.removeprefix(prefix).split()[0]
+            options = [option for action in self._actions for option in action.option_strings]
+            message += nearest(word.split("=")[0], options)
+        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}\nTry: {self.prog} --help\n")
+
+
+def make_parser(prog: str, description: str) -> argparse.ArgumentParser:
+    """A parser that takes no abbreviated options, so that a misspelt one is never guessed."""
+    return _Parser(
+        prog=prog,
+        description=description,
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of every command."""
+    parser.add_argument(
+        "--debug", action="store_true", help="show the traceback of an error, log more"
+    )
+
+
+def process_rank() -> int:
+    """Number of this process under paddle.distributed.launch, 0 without it."""
+    return int(os.environ.get("PADDLE_TRAINER_ID", "0") or 0)
+
+
+def run_command(
+    parser: argparse.ArgumentParser,
+    function: Callable[[argparse.Namespace], int],
+    argv: list[str] | None,
+) -> int:
+    """Parse, run, and turn an error of the user into one message and exit code 2."""
+    args = parser.parse_args(argv)
+    configure_logging("DEBUG" if args.debug else "INFO", rank=process_rank())
+    try:
+        return function(args)
+    except PaddleTSMError as err:
+        if args.debug:
+            traceback.print_exc()
+        print(f"{parser.prog}: error: {err}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output, say `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+
+
+def parse_bool(text: str) -> bool:
+    """Read True/False, 1/0, yes/no, on/off.
+
+    Raises:
+        argparse.ArgumentTypeError: anything else.
+    """
+    lowered = text.strip().lower()
+    if lowered in ("1", "true", "yes", "on"):
+        return True
+    if lowered in ("0", "false", "no", "off"):
+        return False
+    raise argparse.ArgumentTypeError(f"expected True or False, not {text!r}")
+
+
+def check_device(device: str | None) -> None:
+    """Refuse a device name that Paddle does not know.
+
+    Raises:
+        ConfigError: unknown kind, or a number that is none.
+    """
+    if device is None:
+        return
+    kind, separator, number = device.partition(":")
+    if kind not in ("cpu", "gpu", "xpu", "npu") or (separator and not number.isdigit()):
+        raise ConfigError(
+            f"--device {device}: expected cpu, gpu, gpu:0, xpu or npu"
+            f"{nearest(kind, ('cpu', 'gpu', 'xpu', 'npu'))}"
+        )

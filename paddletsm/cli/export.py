@@ -1,0 +1,176 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""``paddletsm export``: from a configuration and its weights to a folder that predicts alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paddletsm.cli.common import EXIT_OK, add_common_arguments, make_parser, run_command
+from paddletsm.errors import WeightsError
+from paddletsm.utils.io import sha256_of
+
+if TYPE_CHECKING:
+    from paddletsm.config import Config
+    from paddletsm.models import Recognizer2D
+
+_RANDOM = """\
+************************************************************************
+* RANDOM WEIGHTS: this model was never trained, its predictions mean   *
+* nothing. It is good for trying out the way from file to answer only. *
+************************************************************************"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Options of the command; here -o is the output folder, as in PaddleVideo."""
+    parser = make_parser(
+        "paddletsm export", "Export a trained model: network, weights and preprocessing."
+    )
+    parser.add_argument(
+        "-c", "--config", default="configs/tsm_ucf101.yaml", help="configuration of the model"
+    )
+    parser.add_argument(
+        "-p",
+        "--pretrained_params",
+        metavar="WEIGHTS",
+        help="weights file; default: the best of this configuration's training run",
+    )
+    parser.add_argument(
+        "-o", "--output_path", metavar="DIR", help="default: inference/<model_name>"
+    )
+    parser.add_argument(
+        "--override",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="replace a value of the configuration; repeatable",
+    )
+    parser.add_argument(
+        "--random_weights", action="store_true", help="export an untrained model, for trials only"
+    )
+    add_common_arguments(parser)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command."""
+    return run_command(build_parser(), _export, argv)
+
+
+def _export(args: argparse.Namespace) -> int:
+    # Imported here so that --help answers without Paddle.
+    from paddletsm.builders import (
+        build_data_pipeline,
+        build_model,
+        class_names,
+        load_config,
+        model_arguments,
+        pipeline_spec,
+    )
+    from paddletsm.config import with_value
+    from paddletsm.deploy.export import export_model
+    from paddletsm.utils.threads import import_paddle
+
+    config = load_config(args.config, args.override)
+    if config.MODEL.backbone.data_format == "NHWC":  # only fast in training; same weights
+        config = with_value(config, ("MODEL", "backbone", "data_format"), "NCHW")
+    weights = _weights_path(args, config)
+    labels = class_names(config)
+    import_paddle()
+    import paddle
+
+    paddle.set_device("cpu")  # the comparison with the exported copy runs on the CPU
+    paddle.seed(config.seed)
+    model = build_model(config)
+    digest = _load(model, weights)
+    folder = export_model(
+        model,
+        args.output_path or Path("inference") / config.model_name,
+        name=config.model_name,
+        spec=pipeline_spec(config, "test"),
+        labels=labels,
+        target_size=build_data_pipeline(config, "test").target_size or 0,
+        weights_sha256=digest,
+        metrics=_measured(config, digest),
+        meta=model_arguments(config),
+    )
+    _report(folder, is_random=weights is None)
+    return EXIT_OK
+
+
+def _weights_path(args: argparse.Namespace, config: Config) -> Path | None:
+    """Find the weights; None stands for random ones.
+
+    Raises:
+        WeightsError: there are none, or both weights and random weights are asked for.
+    """
+    if args.random_weights:
+        if args.pretrained_params:
+            raise WeightsError("-p and --random_weights exclude each other; leave one out")
+        return None
+    if args.pretrained_params:
+        return Path(args.pretrained_params)
+    name = config.model_name
+    path = Path(config.output_dir) / name / f"{name}_best.pdparams"
+    if not path.is_file():
+        raise WeightsError(
+            f"{path} does not exist: {args.config} has not been trained here yet. Train it with "
+            f"'python main.py -c {args.config}', or name other weights with -p "
+            "(for a trial without weights: --random_weights)"
+        )
+    return path
+
+
+def _load(model: Recognizer2D, weights: Path | None) -> str | None:
+    """Load the weights and return their hash."""
+    if weights is None:
+        print(_RANDOM)
+        return None
+    from paddletsm.models.weights import load_weights
+
+    load_weights(model, weights)
+    print(f"weights: {weights}")
+    return sha256_of(weights)
+
+
+def _measured(config: Config, digest: str | None) -> dict[str, Any] | None:
+    """Take the accuracy that ``main.py --test`` measured with these very weights, if it did."""
+    path = Path(config.output_dir) / config.model_name / "test" / "metrics.json"
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if digest is None or metrics.get("weights_sha256") != digest:
+        return None
+    return {key: value for key, value in metrics.items() if isinstance(value, (int, float, str))}
+
+
+def _report(folder: Path, *, is_random: bool) -> None:
+    from paddletsm.deploy.artefact import FILE_NAME, read_artefact
+
+    artefact = read_artefact(folder)
+    shown = _short_path(folder)
+    for name in (*artefact.network_files, FILE_NAME):
+        print(f"{shown / name}  {(folder / name).stat().st_size / 1e6:.2f} MB")
+    parity = artefact.parity or {}
+    print(
+        "same as the model: largest difference of logits "
+        f"{parity.get('max_abs_difference', float('nan')):.2g} "
+        f"(allowed {parity.get('allowed', float('nan')):.2g})"
+    )
+    if artefact.metrics and "top1" in artefact.metrics:
+        print(f"measured top-1 of these weights: {artefact.metrics['top1']:.2f} %")
+    print(f"next: python tools/predict.py --model_dir {shown} --input_file CLIP.avi")
+    if is_random:
+        print("note: RANDOM WEIGHTS, see above")
+
+
+def _short_path(folder: Path) -> Path:
+    """Relative to the working folder where it lies below it."""
+    try:
+        return folder.relative_to(Path.cwd())
+    except ValueError:
+        return folder

@@ -1,0 +1,203 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""``paddletsm predict``: class names and scores of video files, from an exported model."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paddletsm.cli.common import (
+    EXIT_FAILED,
+    EXIT_OK,
+    add_common_arguments,
+    make_parser,
+    parse_bool,
+    run_command,
+)
+from paddletsm.errors import ConfigError
+from paddletsm.utils.text import plural
+
+if TYPE_CHECKING:
+    from paddletsm.deploy import Artefact, Prediction
+
+_DEFAULT_ROOT = "inference"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Options of the command, PaddleVideo's among them."""
+    parser = make_parser("paddletsm predict", "Predict the classes of video files.")
+    parser.add_argument(
+        "-i",
+        "--input_file",
+        nargs="+",
+        required=True,
+        metavar="INPUT",
+        help="video files, folders, patterns such as 'clips/*.avi', or lists (.txt, .list, .csv)",
+    )
+    parser.add_argument(
+        "--model_dir",
+        help=f"folder of an exported model; default: the newest one under {_DEFAULT_ROOT}/",
+    )
+    parser.add_argument("--top_k", type=int, default=5, help="number of classes to name")
+    parser.add_argument("--output", metavar="FILE", help="also write results to .jsonl or .csv")
+    parser.add_argument("--device", help="cpu, gpu or gpu:N; default: cpu")
+    parser.add_argument("--batch_size", type=int, default=1, help="views per forward pass")
+    parser.add_argument("--cpu_threads", type=int, help="default: the cores this process may use")
+    _add_switch(parser, "--enable_mkldnn", default=True, help="oneDNN kernels on the CPU")
+    same = parser.add_argument_group("the same in PaddleVideo's words")
+    same.add_argument(
+        "--config",
+        help="the model's training configuration, or its inference.yml: names its folder",
+    )
+    same.add_argument("--model_file", help=".pdmodel (or .json) file: names the model's folder")
+    same.add_argument("--params_file", help=".pdiparams file of the same folder")
+    _add_switch(same, "--use_gpu", default=None, help="the same as --device gpu, or cpu")
+    _add_switch(same, "--use_tensorrt", default=False, help="TensorRT on a GPU")
+    add_common_arguments(parser)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; the exit code says whether every clip was predicted."""
+    return run_command(build_parser(), _predict, argv)
+
+
+def _add_switch(
+    group: argparse._ActionsContainer, name: str, *, default: bool | None, help: str
+) -> None:
+    """Add an option that reads ``--x``, ``--x True`` and ``--x 0`` alike."""
+    group.add_argument(
+        name, type=parse_bool, nargs="?", const=True, default=default, metavar="BOOL", help=help
+    )
+
+
+def _predict(args: argparse.Namespace) -> int:
+    # Imported here so that --help answers without NumPy.
+    from paddletsm.deploy.inputs import collect_inputs
+    from paddletsm.deploy.predictor import Predictor
+    from paddletsm.deploy.results import ResultWriter, as_text
+
+    if args.top_k < 1:
+        raise ConfigError(f"--top_k must be at least 1, not {args.top_k}")
+    folder, artefact = find_model(args)
+    paths = collect_inputs(args.input_file, takes_frames=_takes_frames(artefact))
+    predictor = Predictor(
+        folder,
+        device=_device(args),
+        threads=args.cpu_threads,
+        mkldnn=args.enable_mkldnn,
+        batch_size=args.batch_size,
+        use_tensorrt=args.use_tensorrt,
+    )
+    print(f"model: {artefact.model_name} ({folder})")
+    top_k = min(args.top_k, len(artefact.labels))
+    failed = 0
+    start = time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(ResultWriter(args.output, top_k)) if args.output else None
+        for prediction in _with_bar(predictor.predict_many(paths, top_k), len(paths)):
+            _say(as_text(prediction))
+            failed += prediction.error is not None
+            if writer is not None:
+                writer.write(prediction)
+    seconds = time.perf_counter() - start
+    rate = f"{len(paths) / seconds:.2f} clips/s"
+    print(f"{plural(len(paths), 'clip')}, {failed} failed, {seconds:.1f} s, {rate}")
+    if args.output:
+        print(f"written: {args.output}")
+    return EXIT_FAILED if failed else EXIT_OK
+
+
+def find_model(args: argparse.Namespace) -> tuple[Path, Artefact]:
+    """Resolve --model_dir, --model_file, --params_file and --config to one artefact.
+
+    Raises:
+        ConfigError: they name different folders, or files that the artefact does not use.
+        ExportError: there is no complete artefact.
+    """
+    from paddletsm.deploy.artefact import newest_artefact, read_artefact
+
+    named = {
+        "--model_dir": args.model_dir and Path(args.model_dir),
+        "--model_file": args.model_file and Path(args.model_file).parent,
+        "--params_file": args.params_file and Path(args.params_file).parent,
+    }
+    named = {option: folder for option, folder in named.items() if folder}
+    if not named:
+        folder = _folder_of_config(args.config) if args.config else newest_artefact(_DEFAULT_ROOT)
+        return folder, read_artefact(folder)
+    (first, folder), *others = named.items()
+    for option, other in others:
+        if other.resolve() != folder.resolve():
+            raise ConfigError(f"{first} and {option} name different folders: {folder}, {other}")
+    artefact = read_artefact(folder)
+    for option, name in (("--model_file", args.model_file), ("--params_file", args.params_file)):
+        if name and Path(name).name not in artefact.network_files:
+            raise ConfigError(
+                f"{option} {name}: the model in {folder} consists of "
+                f"{' and '.join(artefact.network_files)}"
+            )
+    if args.config:
+        _check_config(args.config, artefact.model_name, folder)
+    return folder, artefact
+
+
+def _folder_of_config(path: str) -> Path:
+    if Path(path).name == "inference.yml":
+        return Path(path).parent
+    from paddletsm.builders import load_config
+
+    return Path(_DEFAULT_ROOT) / load_config(path).model_name
+
+
+def _check_config(path: str, model_name: str, folder: Path) -> None:
+    """Refuse the configuration of another model; preprocessing comes from the artefact."""
+    if Path(path).name == "inference.yml":
+        return
+    from paddletsm.builders import load_config
+
+    stated = load_config(path).model_name
+    if stated != model_name:
+        raise ConfigError(
+            f"--config {path} is that of {stated!r}, but {folder} holds {model_name!r}; leave "
+            "--config out (preprocessing comes from the exported model), or name the right one"
+        )
+
+
+def _device(args: argparse.Namespace) -> str:
+    if args.use_gpu is None:
+        return args.device or ("gpu" if args.use_tensorrt else "cpu")
+    wanted = "gpu" if args.use_gpu else "cpu"
+    if args.device and args.device.split(":")[0] != wanted:
+        raise ConfigError(f"--device {args.device} contradicts --use_gpu {args.use_gpu}")
+    return args.device or wanted
+
+
+def _takes_frames(artefact: Artefact) -> bool:
+    return artefact.pipeline.get("decode", {}).get("name") == "FrameDecoder"
+
+
+def _with_bar(predictions: Iterable[Prediction], total: int) -> Iterator[Prediction]:
+    """Show progress on a terminal when there is more than one file."""
+    if total < 2 or not sys.stderr.isatty():
+        yield from predictions
+        return
+    from tqdm import tqdm
+
+    yield from tqdm(predictions, total=total, unit="clip", dynamic_ncols=True)
+
+
+def _say(text: str) -> None:
+    """Print without cutting the progress bar in two."""
+    if sys.stderr.isatty() and sys.stdout.isatty():
+        from tqdm import tqdm
+
+        tqdm.write(text)
+    else:
+        print(text, flush=True)

@@ -1,0 +1,121 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""``main.py``: train, or with ``--test`` test."""
+
+from __future__ import annotations
+
+import argparse
+
+from paddletsm.cli.common import (
+    EXIT_FAILED,
+    EXIT_OK,
+    add_common_arguments,
+    check_device,
+    make_parser,
+    run_command,
+)
+from paddletsm.errors import ConfigError
+from paddletsm.utils.threads import import_paddle
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Options of main.py; see docs of the command line in README.md."""
+    parser = make_parser("main.py", "Train an action recognition network, or test one (--test).")
+    parser.add_argument("-c", "--config", required=True, help="YAML configuration")
+    parser.add_argument(
+        "-o",
+        "--override",
+        action="append",
+        default=[],
+        metavar="KEY.SUB=VALUE",
+        help="replace one value of the configuration; repeatable",
+    )
+    parser.add_argument("-w", "--weights", help="weights to test, or to start training from")
+    parser.add_argument("--test", action="store_true", help="test instead of training")
+    parser.add_argument(
+        "--validate",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="validate while training",
+    )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="PATH",
+        help="continue a run; without a path from its newest complete state",
+    )
+    parser.add_argument("--amp", action="store_true", help="mixed precision (GPU)")
+    parser.add_argument("--amp_level", choices=("O1", "O2"), default="O1")
+    parser.add_argument("--seed", type=int, help="replaces the configuration's seed")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="same result every time on GPUs"
+    )
+    parser.add_argument("--max_iters", type=int, help="stop training after this many steps")
+    parser.add_argument(
+        "--device", help="cpu, gpu, gpu:0, xpu or npu (default: a GPU if there is one)"
+    )
+    parser.add_argument("--output_dir", help="replaces the configuration's output_dir")
+    parser.add_argument(
+        "--frame_order",
+        choices=("ordered", "shuffled", "reversed"),
+        default="ordered",
+        help="with --test: change the order of frames, to see whether the network uses it",
+    )
+    add_common_arguments(parser)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    return run_command(build_parser(), _run, argv)
+
+
+def _run(args: argparse.Namespace) -> int:
+    check_device(args.device)
+    if args.max_iters is not None and args.max_iters < 1:
+        raise ConfigError(f"--max_iters must be at least 1, not {args.max_iters}")
+    if args.test and args.resume is not None:
+        raise ConfigError("--resume continues training; to test a run give its weights with -w")
+    if args.frame_order != "ordered" and not args.test:
+        raise ConfigError("--frame_order belongs to --test")
+    from paddletsm.builders import load_config
+
+    overrides = list(args.override)
+    if args.seed is not None:
+        overrides.append(f"seed={args.seed}")
+    if args.output_dir is not None:
+        overrides.append(f"output_dir={args.output_dir}")
+    config = load_config(args.config, overrides)
+    import_paddle()
+    return _test(args, config) if args.test else _train(args, config)
+
+
+def _train(args: argparse.Namespace, config: object) -> int:
+    from paddletsm.engine.setup import TrainOptions
+    from paddletsm.engine.train import Stopped, train
+
+    options = TrainOptions(
+        device=args.device,
+        weights=args.weights,
+        resume=args.resume,
+        validate=args.validate,
+        amp=args.amp,
+        amp_level=args.amp_level,
+        max_iters=args.max_iters,
+        deterministic=args.deterministic,
+    )
+    try:
+        state = train(config, options)
+    except Stopped as stopped:
+        return 128 + stopped.signum
+    if state.unread:
+        print(f"{state.unread} validation samples could not be read; see the log above")
+    return EXIT_FAILED if state.unread else EXIT_OK
+
+
+def _test(args: argparse.Namespace, config: object) -> int:
+    from paddletsm.engine.test import test
+
+    metrics = test(config, weights=args.weights, device=args.device, frame_order=args.frame_order)
+    return EXIT_FAILED if metrics["num_failed"] else EXIT_OK

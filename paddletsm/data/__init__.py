@@ -1,0 +1,41 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""From files to batches of clips. NumPy only at import; OpenCV and decord come with first use."""
+
+from __future__ import annotations
+
+from paddletsm.data.datasets import DATASETS, ClipDataset
+from paddletsm.data.index import FORMATS, VIDEO_SUFFIXES, Index, load_index, natural_key
+from paddletsm.data.loader import ClipLoader, eval_batches, train_batches
+from paddletsm.data.pipeline import Pipeline, build_pipeline
+from paddletsm.data.readers import READERS, Reader, open_frames, open_video
+from paddletsm.data.sampling import SAMPLERS, sample_dense, sample_segments
+from paddletsm.data.transforms import TRANSFORMS
+from paddletsm.data.types import Batch, Clip, Failure, Sample
+
+__all__ = [
+    "DATASETS",
+    "FORMATS",
+    "READERS",
+    "SAMPLERS",
+    "TRANSFORMS",
+    "VIDEO_SUFFIXES",
+    "Batch",
+    "Clip",
+    "ClipDataset",
+    "ClipLoader",
+    "Failure",
+    "Index",
+    "Pipeline",
+    "Reader",
+    "Sample",
+    "build_pipeline",
+    "eval_batches",
+    "load_index",
+    "natural_key",
+    "open_frames",
+    "open_video",
+    "sample_dense",
+    "sample_segments",
+    "train_batches",
+]

@@ -1,0 +1,92 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Samples and the pipeline that reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from paddletsm.data.index import load_index
+from paddletsm.data.pipeline import Pipeline
+from paddletsm.data.types import Clip, Sample
+from paddletsm.registry import Registry
+
+DATASETS = Registry("dataset format")
+
+
+class ClipDataset:
+    """The only data set class: an index plus a pipeline.
+
+    Args:
+        samples: what there is to read.
+        pipeline: how it is read.
+        seed: of the random draws; with epoch and sample id it fixes a clip, whatever process
+            reads it and in whatever order.
+    """
+
+    def __init__(self, samples: Sequence[Sample], pipeline: Pipeline, *, seed: int = 0) -> None:
+        if seed < 0:
+            raise ValueError(f"seed must be 0 or more, not {seed}")
+        self.samples = tuple(samples)
+        self.pipeline = pipeline
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def load(self, i: int, epoch: int = 0) -> Clip:
+        """Return the clip of sample ``i``, frames float32 [V,T,3,H,W].
+
+        Raises:
+            DataError: it cannot be read; no other sample takes its place.
+        """
+        return self.read(self.samples[i], epoch)
+
+    def read(self, sample: Sample, epoch: int = 0) -> Clip:
+        """Return the clip of any sample, drawn with this data set's seed; see ``load``."""
+        rng = np.random.default_rng((self.seed, epoch, sample.id))
+        return self.pipeline(sample, rng)
+
+    def without_samples(self) -> ClipDataset:
+        """Return a copy that can only ``read``: a worker is handed its samples one by one."""
+        return ClipDataset((), self.pipeline, seed=self.seed)
+
+
+@DATASETS.register("VideoDataset")
+def video_dataset(
+    file_path: str | os.PathLike[str],
+    pipeline: Pipeline,
+    *,
+    data_prefix: str = "",
+    suffix: str | None = None,
+    num_classes: int | None = None,
+    seed: int = 0,
+) -> ClipDataset:
+    """Video files, from a list ``path label`` or class folders; see ``load_index``."""
+    index = load_index(
+        file_path,
+        format="VideoDataset",
+        data_prefix=data_prefix,
+        suffix=suffix,
+        num_classes=num_classes,
+    )
+    return ClipDataset(index.samples, pipeline, seed=seed)
+
+
+@DATASETS.register("FrameDataset")
+def frame_dataset(
+    file_path: str | os.PathLike[str],
+    pipeline: Pipeline,
+    *,
+    data_prefix: str = "",
+    num_classes: int | None = None,
+    seed: int = 0,
+) -> ClipDataset:
+    """Folders of frames, from a list ``path num_frames label`` or class folders."""
+    index = load_index(
+        file_path, format="FrameDataset", data_prefix=data_prefix, num_classes=num_classes
+    )
+    return ClipDataset(index.samples, pipeline, seed=seed)

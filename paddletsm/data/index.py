@@ -1,0 +1,252 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""List files and class folders: which samples a data set has. Errors carry file and line."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from paddletsm.data.types import Sample
+from paddletsm.errors import ConfigError, DataError
+from paddletsm.utils.text import listing, nearest
+
+Format = Literal["VideoDataset", "FrameDataset"]
+
+FORMATS = ("VideoDataset", "FrameDataset")
+VIDEO_SUFFIXES = (
+    ".avi", ".mp4", ".mkv", ".webm", ".mov", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".m4v",
+)  # fmt: skip
+
+_LINE_FORM = {
+    "VideoDataset": "'path label'",
+    "FrameDataset": "'path num_frames label' or 'path label'",
+}
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_QUOTED = re.compile(r"""(?P<quote>["'])(?P<path>.+)(?P=quote)[\s,]+(?P<rest>\S.*)""")
+_PREPARED = ("motion", "ucf101")
+
+
+@dataclass(frozen=True)
+class Index:
+    """The samples of a list file or folder.
+
+    Attributes:
+        samples: in the order of the file; ``samples[i].id == i``.
+        class_names: of a class-per-folder directory, in the order of the labels; else None.
+        source: the list file or folder.
+    """
+
+    samples: tuple[Sample, ...]
+    class_names: tuple[str, ...] | None
+    source: str
+
+
+def load_index(
+    file_path: str | os.PathLike[str],
+    *,
+    format: Format = "VideoDataset",
+    data_prefix: str = "",
+    suffix: str | None = None,
+    num_classes: int | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Index:
+    """Read a list file, or a folder with one sub-folder per class.
+
+    Args:
+        file_path: UTF-8 list with one sample per line, or a folder. Columns are separated by
+            white space, commas or tabs; a path may be quoted.
+        format: "VideoDataset": ``path label``, videos; "FrameDataset": ``path num_frames label``
+            (num_frames may be left out), folders of frames.
+        data_prefix: folder that the paths of a list start from.
+        suffix: of VideoDataset: appended to paths that do not end in it, ".avi". A FrameDataset's
+            file name pattern concerns the decoder alone.
+        num_classes: labels must lie below it; a folder must have that many classes.
+        class_names: of a folder: the classes in the order of their labels, when another folder
+            (that of training) defines them; None: the sub-folders in natural order.
+
+    Raises:
+        ConfigError: unknown format.
+        DataError: missing, empty or malformed; with file and line.
+    """
+    if format not in FORMATS:
+        raise ConfigError(
+            f"format {format!r}{nearest(str(format), FORMATS)} (known: {listing(FORMATS)})"
+        )
+    path = Path(file_path)
+    if path.is_dir():
+        return _load_folder(path, format, num_classes, class_names)
+    if not path.is_file():
+        raise DataError(_missing(path))
+    lines = _read_lines(path)
+    samples = []
+    for number, line in enumerate(lines, 1):
+        where = f"{path}:{number}"
+        name, num_frames, label = _parse_line(line, format, where)
+        full = _full_path(name, data_prefix, suffix if format == "VideoDataset" else None)
+        samples.append(Sample(full, label, len(samples), num_frames, where))
+    if not samples:
+        raise DataError(f"{path}: the list is empty; it needs one line {_LINE_FORM[format]} each")
+    if num_classes is not None:
+        _check_labels(samples, num_classes)
+    return Index(tuple(samples), None, str(path))
+
+
+def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key that puts "class2" before "class10"."""
+    parts = re.split(r"(\d+)", text)
+    return tuple((1, int(p), p) if p.isdigit() else (0, 0, p.lower()) for p in parts)
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            return list(file)
+    except UnicodeDecodeError as err:
+        raise DataError(f"{path}: the list is not UTF-8 text ({err.reason}); save it so") from err
+    except OSError as err:
+        raise DataError(f"{path}: the list cannot be read ({err.strerror or err})") from err
+
+
+def _parse_line(line: str, format: Format, where: str) -> tuple[str, int | None, int]:
+    """Return (path, num_frames, label) of one line."""
+    text = line.strip()
+    if not text:
+        raise DataError(f"{where}: blank line; delete it")
+    name, columns = _split(text)
+    if not columns:
+        last = re.split(r"[\s,]+", text)[-1]
+        problem = "no label" if last == text else f"the label {last!r} is not a whole number"
+        raise DataError(f"{where}: {problem} in {text!r}; a line is {_LINE_FORM[format]}")
+    if len(columns) > (1 if format == "VideoDataset" else 2):
+        raise DataError(
+            f"{where}: {len(columns) + 1} columns in {text!r}; {format} takes "
+            f"{_LINE_FORM[format]} (quote a path that ends in a number)"
+            + ("; lists with frame counts belong to FrameDataset" if len(columns) == 2 else "")
+        )
+    label = int(columns[-1])
+    num_frames = int(columns[0]) if len(columns) == 2 else None
+    if label < 0:
+        raise DataError(f"{where}: negative label {label} in {text!r}; labels start at 0")
+    if num_frames is not None and num_frames < 1:
+        raise DataError(f"{where}: num_frames is {num_frames} in {text!r}; it must be 1 or more")
+    return name, num_frames, label
+
+
+def _split(text: str) -> tuple[str, list[str]]:
+    """Split off the whole numbers at the end of a line; what stands before them is the path."""
+    quoted = _QUOTED.fullmatch(text)
+    if quoted:
+        columns = re.split(r"[\s,]+", quoted["rest"])
+        return quoted["path"], columns if all(map(_INTEGER.fullmatch, columns)) else []
+    # The separator before the last column decides: where it is a tab or a comma, white space
+    # belongs to the path.
+    last = re.search(r"(\s*[,\t]\s*|\s+)[^\s,]+$", text)
+    separator = last[1].strip(" ") if last else ""
+    strict = separator if separator in (",", "\t") else None
+    fields = [field.strip() for field in text.split(strict)]
+    columns = []
+    while len(fields) > 1 and _INTEGER.fullmatch(fields[-1]):
+        columns.insert(0, fields.pop())
+    if strict:
+        return strict.join(fields), columns
+    # Not " ".join(fields): the path keeps its own white space.
+    return re.sub(r"(\s+[+-]?[0-9]+)+$", "", text), columns
+
+
+def _full_path(name: str, data_prefix: str, suffix: str | None) -> str:
+    if os.sep == "/":
+        name = name.replace("\\", "/")
+    if suffix and not name.lower().endswith(suffix.lower()):
+        name += suffix
+    return os.path.join(data_prefix, name) if data_prefix else name
+
+
+def _check_labels(samples: Sequence[Sample], num_classes: int) -> None:
+    wrong = next((sample for sample in samples if sample.label >= num_classes), None)
+    if wrong is None:
+        return
+    labels = [sample.label for sample in samples]
+    if min(labels) == 1 and max(labels) == num_classes:
+        raise DataError(
+            f"{wrong.where}: label {wrong.label}, but num_classes is {num_classes}: the labels of "
+            f"this list run from 1 to {num_classes}, they start at 0 here; subtract 1 from each"
+        )
+    raise DataError(
+        f"{wrong.where}: label {wrong.label}, but num_classes is {num_classes} "
+        f"(labels are 0 to {num_classes - 1}); correct the line, or MODEL.head.num_classes"
+    )
+
+
+def _missing(path: Path) -> str:
+    """What is missing, what is there instead, and how to make it."""
+    folder = path.parent
+    if folder.is_dir():
+        names = sorted(entry.name for entry in folder.iterdir())
+        hint = nearest(path.name, names)
+        if not hint and names:
+            hint = f" (the folder {folder} holds: {listing(names, 5)})"
+    else:
+        existing = next((parent for parent in folder.parents if parent.is_dir()), Path())
+        hint = f" (nor does the folder {folder}; {existing} does)"
+    known = next((name for name in _PREPARED if name in path.as_posix().lower()), None)
+    command = f"tools/prepare_data.py {known}" if known else "tools/prepare_data.py --help"
+    return (
+        f"the list file or class folder {path} does not exist{hint}; "
+        f"to prepare a data set: python {command}"
+    )
+
+
+def _load_folder(
+    root: Path, format: Format, num_classes: int | None, class_names: Sequence[str] | None
+) -> Index:
+    found = [entry.name for entry in _visible(root) if entry.is_dir()]
+    names = tuple(class_names) if class_names is not None else tuple(found)
+    _check_classes(root, found, names, num_classes)
+    samples: list[Sample] = []
+    for label, name in enumerate(names):
+        for entry in _visible(root / name) if name in found else ():
+            if _is_sample(entry, format):
+                samples.append(Sample(str(entry), label, len(samples)))
+    if not samples:
+        wanted = "folders of frames" if format == "FrameDataset" else "videos"
+        raise DataError(
+            f"{root}: no {wanted} in its {len(names)} class folders; {format} takes "
+            + (f"files ending in {listing(VIDEO_SUFFIXES)}" if wanted == "videos" else "folders")
+        )
+    return Index(tuple(samples), names, str(root))
+
+
+def _check_classes(
+    root: Path, found: Sequence[str], names: Sequence[str], num_classes: int | None
+) -> None:
+    if not found:
+        raise DataError(
+            f"{root}: the folder has no sub-folders; it needs one per class, with its samples in it"
+        )
+    unknown = next((name for name in found if name not in names), None)
+    if unknown is not None:
+        raise DataError(
+            f"{root}: {unknown!r} is no class of the training set{nearest(unknown, names)} "
+            f"(classes: {listing(names)})"
+        )
+    if num_classes is not None and len(names) != num_classes:
+        raise DataError(
+            f"{root}: {len(names)} class folders, but num_classes is {num_classes} "
+            f"(folders: {listing(names)})"
+        )
+
+
+def _visible(folder: Path) -> Iterable[Path]:
+    entries = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    return sorted(entries, key=lambda entry: natural_key(entry.name))
+
+
+def _is_sample(entry: Path, format: Format) -> bool:
+    if format == "FrameDataset":
+        return entry.is_dir()
+    return entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file()

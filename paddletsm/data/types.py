@@ -1,0 +1,73 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Records that travel through the data pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One line of a list file, or one file of a class folder.
+
+    Attributes:
+        path: video file or folder of frames, ready to be opened.
+        label: class number, from 0; -1 when unknown (prediction).
+        id: position in the index; seeds the sample's random draws and names it in results.
+        num_frames: number of frames as the list states it (frame folders), else None.
+        where: "list.txt:12" of a list's sample, for messages.
+    """
+
+    path: str
+    label: int
+    id: int
+    num_frames: int | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Frames of one sample on their way through the transforms.
+
+    Attributes:
+        frames: uint8 [V,T,H,W,3] RGB; float32 [V,T,3,H,W] once normalised.
+        label: class number of the sample.
+        sample_id: id of the sample.
+        indices: int64 [num_clips, T], the 0-based frame numbers that were read.
+    """
+
+    frames: np.ndarray
+    label: int
+    sample_id: int
+    indices: np.ndarray
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A sample that could not be read, and why."""
+
+    sample_id: int
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips of one batch; samples that failed are absent from the arrays.
+
+    Attributes:
+        clips: float32 [N,V,T,3,H,W]; None when every sample of the batch failed.
+        labels: int64 [N].
+        ids: int64 [N], sample ids.
+        failed: one entry per sample that could not be read.
+        wait_s: seconds that the consumer waited for this batch.
+    """
+
+    clips: np.ndarray | None
+    labels: np.ndarray
+    ids: np.ndarray
+    failed: tuple[Failure, ...]
+    wait_s: float

@@ -1,0 +1,217 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The artefact: a folder with a network, its weights and ``inference.yml``, which binds them.
+
+``inference.yml`` carries everything that a prediction depends on beside the network itself: class
+names, the frames to take, what happens to their pixels, how views are averaged. It names the other
+files with their SHA-256 and is itself covered by a checksum, so parts that do not belong together
+are refused instead of giving wrong answers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from paddletsm.errors import ExportError
+from paddletsm.utils.io import nearest_file, sha256_of
+from paddletsm.utils.text import listing
+
+FILE_NAME = "inference.yml"
+FORMAT = "paddletsm-inference"
+FORMAT_VERSION = 1
+
+_EXPORT = "python tools/export_model.py"
+_AGAIN = f"export the model again ({_EXPORT} -c CONFIG -p WEIGHTS)"
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """Name, shape (-1: any number) and kind of a network's input or output."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    kind: str | None = None
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """The content of ``inference.yml``.
+
+    Attributes:
+        model_name: stem of the network's files.
+        model: MODEL section the network was built from, where known.
+        num_seg: T, frames per clip.
+        labels: class names in the order of the logits.
+        input: clips, [-1, T, 3, H, W] float32.
+        output: logits, [-1, K] float32, before softmax.
+        pipeline: decode, sample and transform, as in PIPELINE.test of the configuration.
+        protocol: {"clips": temporal views, "crops": spatial views, "average": "scores"}.
+        metrics: measured accuracy with this protocol, where known.
+        parity: largest difference between the eager and the exported network, and what was allowed.
+        files: file name -> SHA-256.
+        weights_sha256: hash of the weights file the network was exported from, where known.
+        versions: versions of paddletsm, Paddle, NumPy and Python at export.
+    """
+
+    model_name: str
+    num_seg: int
+    labels: tuple[str, ...]
+    input: TensorInfo
+    output: TensorInfo
+    pipeline: Mapping[str, Any]
+    protocol: Mapping[str, Any]
+    files: Mapping[str, str]
+    versions: Mapping[str, str]
+    model: Mapping[str, Any] | None = None
+    metrics: Mapping[str, Any] | None = None
+    parity: Mapping[str, float] | None = None
+    weights_sha256: str | None = None
+
+    @property
+    def network_files(self) -> tuple[str, str]:
+        """Names of the network's structure (.pdmodel before .json) and of its weights.
+
+        Raises:
+            ExportError: ``files`` names no such pair.
+        """
+        found = {Path(name).suffix: name for name in self.files}
+        structure = found.get(".pdmodel") or found.get(".json")
+        weights = found.get(".pdiparams")
+        if not structure or not weights:
+            raise ExportError(
+                f"{FILE_NAME} names no pair of .pdmodel (or .json) and .pdiparams; {_AGAIN}"
+            )
+        return structure, weights
+
+
+def write_artefact(artefact: Artefact, folder: Path) -> None:
+    """Write ``inference.yml`` into a folder that already holds the files it names."""
+    body = _plain(dataclasses.asdict(artefact), "artefact")
+    content = {"format": FORMAT, "format_version": FORMAT_VERSION, **body}
+    content["checksum"] = _checksum(content)
+    text = yaml.safe_dump(
+        content, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None
+    )
+    header = f"# Written by {_EXPORT}; the checksum covers this file, so do not edit it.\n"
+    (folder / FILE_NAME).write_text(header + text, encoding="utf-8")
+
+
+def read_artefact(folder: str | Path) -> Artefact:
+    """Read ``inference.yml`` and check that every file it names is the one it was written with.
+
+    Raises:
+        ExportError: the folder or a file is missing, was changed, or was not written by export.
+    """
+    folder = Path(folder)
+    path = folder / FILE_NAME
+    if not folder.is_dir():
+        problem = "is a file, not an artefact folder" if folder.exists() else "does not exist"
+        raise ExportError(
+            f"model folder {str(folder)!r} {problem}{nearest_file(folder)}; export a model first "
+            f"({_EXPORT}), or name another folder with --model_dir"
+        )
+    if not path.is_file():
+        raise ExportError(
+            f"{path} is missing: a folder without it tells neither the class names nor the "
+            f"preprocessing of its network; {_AGAIN}, or name another folder with --model_dir"
+        )
+    artefact = _parse(path)
+    artefact.network_files  # noqa: B018 - refuses a list of files without a network
+    _check_files(artefact, folder)
+    return artefact
+
+
+def newest_artefact(root: str | Path = "inference") -> Path:
+    """Return the folder of the artefact that was written last, ``root`` itself included.
+
+    Raises:
+        ExportError: there is none.
+    """
+    root = Path(root)
+    found = [path for path in (root / FILE_NAME, *root.glob(f"*/{FILE_NAME}")) if path.is_file()]
+    if not found:
+        raise ExportError(
+            f"no exported model under {str(root)!r} (a folder with {FILE_NAME}); export one first "
+            f"({_EXPORT}), or name its folder with --model_dir"
+        )
+    return max(found, key=lambda path: (path.stat().st_mtime_ns, str(path))).parent
+
+
+def _parse(path: Path) -> Artefact:
+    content = _load_yaml(path)
+    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+        raise ExportError(
+            f"{path} was not written by {_EXPORT} (no 'format: {FORMAT}'); an artefact of another "
+            f"program does not tell what is needed to predict; {_AGAIN}"
+        )
+    version = content.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ExportError(
+            f"{path}: format version {version!r}, but this paddletsm reads {FORMAT_VERSION}; "
+            f"install the paddletsm that wrote it ({content.get('versions')}), or {_AGAIN}"
+        )
+    body = {key: value for key, value in content.items() if key != "checksum"}
+    if content.get("checksum") != _checksum(body):
+        raise ExportError(
+            f"{path} was edited or damaged after export (its checksum differs); {_AGAIN}"
+        )
+    del body["format"], body["format_version"]
+    try:
+        body["labels"] = tuple(body["labels"])
+        for key in ("input", "output"):
+            body[key] = TensorInfo(**{**body[key], "shape": tuple(body[key]["shape"])})
+        return Artefact(**body)
+    except (KeyError, TypeError) as err:
+        raise ExportError(f"{path}: incomplete or with unknown keys ({err}); {_AGAIN}") from err
+
+
+def _load_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as err:
+        raise ExportError(f"{path} cannot be read: {err}") from err
+    except yaml.YAMLError as err:
+        line = getattr(getattr(err, "problem_mark", None), "line", 0) + 1
+        raise ExportError(f"{path}, line {line}: not valid YAML; {_AGAIN}") from err
+
+
+def _check_files(artefact: Artefact, folder: Path) -> None:
+    missing = [name for name in artefact.files if not (folder / name).is_file()]
+    if missing:
+        raise ExportError(
+            f"{folder / missing[0]} is missing, though {folder / FILE_NAME} names it; copy "
+            f"artefacts as whole folders ({listing([FILE_NAME, *artefact.files])}), or {_AGAIN}"
+        )
+    for name, digest in artefact.files.items():
+        if sha256_of(folder / name) != digest:
+            raise ExportError(
+                f"{folder / name} is not the file that {folder / FILE_NAME} was written for "
+                f"(SHA-256 differs: truncated, or of another model); {_AGAIN}"
+            )
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any, where: str) -> Any:
+    """Mappings to dictionaries, sequences to lists; anything YAML cannot say is an error."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # NumPy scalars
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise ExportError(f"{where}: {type(value).__name__} cannot be written to {FILE_NAME}")

@@ -1,0 +1,146 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Weights and resume states on disk: written atomically, read without running code.
+
+A resume state is one .npz: arrays "model/<name>" and "optimizer/<name>", and "meta", a JSON text.
+The zip container carries a checksum of every member; names in it are those of the network, not the
+numbered names that Paddle gives parameters in the order of their creation.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from paddletsm.errors import WeightsError
+from paddletsm.utils.io import atomic_path
+
+logger = logging.getLogger(__name__)
+
+_KEEP_STATES = 2
+
+
+def save_weights(model: nn.Layer, path: Path) -> None:
+    """Write the network's tensors as .pdparams."""
+    with atomic_path(path) as temporary:
+        paddle.save(model.state_dict(), str(temporary))
+
+
+def save_state(
+    folder: Path, model: nn.Layer, optimizer: paddle.optimizer.Optimizer, meta: dict[str, Any]
+) -> Path:
+    """Write a resume state, then remove all but the newest ones.
+
+    Args:
+        folder: the run folder.
+        model: the network, not its distributed wrapper.
+        optimizer: its optimiser.
+        meta: JSON-able facts; ``meta["global_step"]`` numbers the state.
+    """
+    arrays = {f"model/{name}": tensor.numpy() for name, tensor in model.state_dict().items()}
+    for name, tensor in _named_optimizer_state(model, optimizer).items():
+        arrays[f"optimizer/{name}"] = tensor.numpy()
+    arrays["meta"] = np.array(json.dumps(meta))
+    path = folder / f"resume_step_{meta['global_step']:08d}.npz"
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+    for old in _states(folder)[:-_KEEP_STATES]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def load_state(
+    path: Path, model: nn.Layer, optimizer: paddle.optimizer.Optimizer
+) -> dict[str, Any]:
+    """Restore a resume state and return its meta.
+
+    Raises:
+        WeightsError: unreadable, or of another network.
+    """
+    arrays, meta = _read(path)
+    tensors = {k.removeprefix("model/"): v for k, v in arrays.items() if k.startswith("model/")}
+    own = model.state_dict()
+    differing = sorted(
+        set(own) ^ set(tensors)
+        | {
+            name
+            for name in set(own) & set(tensors)
+            if list(own[name].shape) != list(tensors[name].shape)
+        }
+    )
+    if differing:
+        raise WeightsError(
+            f"{path} is the state of another network: {len(differing)} tensors differ, "
+            f"for example {differing[0]!r}; resume with the configuration of that run"
+        )
+    for name, tensor in own.items():
+        tensor.set_value(tensors[name].reshape(tensor.shape))
+    parameter_names = {name: p.name for name, p in model.named_parameters()}
+    state = {}
+    for key, value in arrays.items():
+        if key.startswith("optimizer/"):
+            name, _, slot = key.removeprefix("optimizer/").partition("|")
+            state[parameter_names[name] + slot] = paddle.to_tensor(value)
+    optimizer.set_state_dict(state)
+    return meta
+
+
+def find_state(folder: Path) -> Path:
+    """Return the newest complete resume state of a run folder.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    for path in reversed(_states(folder)):
+        try:
+            _read(path)
+        except WeightsError as err:
+            logger.warning("%s; trying the one before", err)
+            continue
+        return path
+    raise WeightsError(
+        f"--resume: no complete resume state (resume_step_*.npz) in {folder}; "
+        "start without --resume, or name the file"
+    )
+
+
+def _states(folder: Path) -> list[Path]:
+    return sorted(folder.glob("resume_step_*.npz"))
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    if not path.is_file():
+        raise WeightsError(f"--resume: file not found: {path}")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        meta = json.loads(str(arrays.pop("meta")))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
+        raise WeightsError(f"{path} is incomplete or no resume state ({err})") from err
+    return arrays, meta
+
+
+def _named_optimizer_state(
+    model: nn.Layer, optimizer: paddle.optimizer.Optimizer
+) -> dict[str, paddle.Tensor]:
+    """Optimiser tensors by "<parameter name>|<slot>"."""
+    # Longest first: conv2d_1 is a prefix of conv2d_10.
+    by_length = sorted(
+        ((p.name, name) for name, p in model.named_parameters()), key=lambda x: -len(x[0])
+    )
+    result = {}
+    for key, value in optimizer.state_dict().items():
+        if not isinstance(value, paddle.Tensor):
+            continue
+        for paddle_name, name in by_length:
+            if key.startswith(paddle_name):
+                result[f"{name}|{key.removeprefix(paddle_name)}"] = value
+                break
+    return result

@@ -1,0 +1,124 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a run leaves on disk: metrics.jsonl, curves.png, and the files of a test."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paddletsm.data import Sample
+from paddletsm.engine.evaluate import Scored
+from paddletsm.metrics import confusion_matrix
+from paddletsm.utils.io import write_atomic
+from paddletsm.utils.plots import draw_confusion_matrix, draw_curves
+
+logger = logging.getLogger(__name__)
+
+
+class MetricsLog:
+    """metrics.jsonl: one JSON object per record, with split, epoch and step."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Write one record; NaN becomes null, as JSON has no NaN."""
+        line = json.dumps({key: _json_number(value) for key, value in record.items()})
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def read(self) -> list[dict[str, Any]]:
+        """All records; a last line cut off by a crash is left out."""
+        if not self.path.is_file():
+            return []
+        records = []
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return records
+
+    def drop_after(self, step: int) -> None:
+        """Remove the records that a resumed run is going to write again."""
+        kept = [record for record in self.read() if record.get("step", 0) <= step]
+        text = "".join(json.dumps(record) + "\n" for record in kept)
+        write_atomic(self.path, text.encode())
+
+
+def _json_number(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value
+
+
+def write_curves(log: MetricsLog, path: Path, title: str) -> None:
+    """Draw curves.png from metrics.jsonl."""
+    draw_curves(log.read(), path, title)
+
+
+def write_test_results(
+    folder: Path,
+    scored: Scored,
+    samples: Sequence[Sample],
+    names: Sequence[str],
+    facts: dict[str, Any],
+) -> dict[str, Any]:
+    """Write metrics.json, predictions.csv, per_class.csv and confusion_matrix.png.
+
+    Args:
+        folder: created when absent.
+        scored: the scores.
+        samples: of the data set, by sample id.
+        names: class names in label order.
+        facts: what else metrics.json states: protocol, weights, versions.
+
+    Returns:
+        The content of metrics.json.
+    """
+    by_id = {sample.id: sample for sample in samples}
+    metrics: dict[str, Any] = {key: _json_number(value) for key, value in scored.metrics().items()}
+    metrics.update(facts)
+    metrics["failed"] = [{"path": f.path, "reason": f.reason} for f in scored.failures]
+    write_atomic(folder / "metrics.json", json.dumps(metrics, indent=2).encode())
+    rows: list[list[Any]] = [
+        ["path", "label", "prediction", "score", "label_name", "prediction_name"]
+    ]
+    best = scored.scores.argmax(1) if len(scored.ids) else []
+    for index, sample_id in enumerate(scored.ids):
+        label, predicted = int(scored.labels[index]), int(best[index])
+        score = f"{scored.scores[index, predicted]:.6f}"
+        path = by_id[int(sample_id)].path
+        rows.append([path, label, predicted, score, names[label], names[predicted]])
+    for failure in scored.failures:
+        label = by_id[failure.sample_id].label
+        rows.append([failure.path, label, "", "", names[label], "failed"])
+    _write_csv(folder / "predictions.csv", rows)
+    matrix = confusion_matrix(scored.scores, scored.labels)
+    _write_per_class(folder / "per_class.csv", matrix, names)
+    draw_confusion_matrix(matrix, list(names), folder / "confusion_matrix.png")
+    return metrics
+
+
+def _write_per_class(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None:
+    rows: list[list[Any]] = [["label", "name", "clips", "correct", "top1"]]
+    for label, name in enumerate(names):
+        clips, correct = int(matrix[label].sum()), int(matrix[label, label])
+        top1 = f"{100.0 * correct / clips:.2f}" if clips else ""
+        rows.append([label, name, clips, correct, top1])
+    _write_csv(path, rows)
+
+
+def _write_csv(path: Path, rows: list[list[Any]]) -> None:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    write_atomic(path, buffer.getvalue().encode())

@@ -1,0 +1,233 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Everything a training run needs, built in named phases before the first step."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from paddletsm.builders import build_dataset, build_model, resolve_classes
+from paddletsm.config import Config, dump_config
+from paddletsm.data import ClipLoader, train_batches
+from paddletsm.engine.distributed import World, join_world, select_device, wait_for_all, wrap
+from paddletsm.engine.optim import build_optimizer, build_schedule
+from paddletsm.engine.results import MetricsLog
+from paddletsm.engine.schedule import Schedule
+from paddletsm.errors import ConfigError
+from paddletsm.models import Recognizer2D
+from paddletsm.models.weights import load_pretrained_backbone, load_weights
+from paddletsm.utils.logging import add_log_file
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What the command line adds to a configuration.
+
+    Attributes:
+        device: "cpu", "gpu", "gpu:1", "xpu", "npu"; None: a GPU where there is one.
+        weights: start from these weights, classifier included.
+        resume: a resume state, "" for the newest of the run folder, None to start anew.
+        validate: validate after every ``valid_interval`` epochs.
+        amp: mixed precision (GPUs).
+        amp_level: "O1" or "O2".
+        max_iters: stop after this many steps.
+        deterministic: refuse GPU algorithms whose result varies.
+    """
+
+    device: str | None = None
+    weights: str | None = None
+    resume: str | None = None
+    validate: bool = True
+    amp: bool = False
+    amp_level: str = "O1"
+    max_iters: int | None = None
+    deterministic: bool = False
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A run, ready to start."""
+
+    config: Config
+    options: TrainOptions
+    world: World
+    device: str
+    folder: Path
+    model: Recognizer2D
+    network: nn.Layer  # the model, or its distributed wrapper
+    optimizer: paddle.optimizer.Optimizer
+    scaler: paddle.amp.GradScaler | None
+    schedule: Schedule
+    train_loader: ClipLoader
+    valid_loader: ClipLoader | None
+    log: MetricsLog
+
+    @property
+    def total_batch(self) -> int:
+        """Clips of one step over all processes."""
+        return self.config.DATASET.batch_size * self.world.size
+
+    def batches(self, epoch: int) -> list[np.ndarray]:
+        """Sample numbers of this process's batches of an epoch."""
+        return _epoch_batches(self.config, self.train_loader, self.world, epoch=epoch)
+
+    def close(self) -> None:
+        """Stop the loaders' workers."""
+        self.train_loader.close()
+        if self.valid_loader is not None:
+            self.valid_loader.close()
+
+
+def make_loader(config: Config, mode: str) -> ClipLoader:
+    """Loader of one mode with the configured workers and time limit."""
+    return ClipLoader(
+        build_dataset(config, mode),
+        num_workers=config.DATASET.num_workers,
+        timeout_s=config.DATASET.sample_timeout_sec,
+    )
+
+
+def prepare(config: Config, options: TrainOptions) -> Setup:
+    """Build a run.
+
+    Raises:
+        ConfigError, DataError, WeightsError: anything the user got wrong, before the first step.
+    """
+    # Device
+    device = _prepare_device(options)
+    # Data
+    config = resolve_classes(config)
+    train_loader = make_loader(config, "train")
+    valid_loader = make_loader(config, "valid") if options.validate else None
+    # Model, then the other processes: whatever is wrong so far ends each process by itself
+    paddle.seed(config.seed)
+    model = build_model(config)
+    _load_initial_weights(model, config, options)
+    world = join_world()
+    # Optimiser and schedule
+    optimizer, scaler = build_optimizer(model, config), None
+    if options.amp:
+        scaler = paddle.amp.GradScaler(init_loss_scaling=2.0**10)
+        model, optimizer = paddle.amp.decorate(model, optimizer, level=options.amp_level)
+    steps = len(_epoch_batches(config, train_loader, world, epoch=0))
+    schedule = build_schedule(config, steps, config.DATASET.batch_size * world.size)
+    # Run folder
+    folder = _open_run_folder(config, options, world)
+    setup = Setup(
+        config=config,
+        options=options,
+        world=world,
+        device=device,
+        folder=folder,
+        model=model,
+        network=wrap(model, world),
+        optimizer=optimizer,
+        scaler=scaler,
+        schedule=schedule,
+        train_loader=train_loader,
+        valid_loader=valid_loader,
+        log=MetricsLog(folder / "metrics.jsonl"),
+    )
+    _describe(setup, steps)
+    return setup
+
+
+def _prepare_device(options: TrainOptions) -> str:
+    device = select_device(options.device)
+    if options.amp and device == "cpu":
+        raise ConfigError("--amp: mixed precision needs a GPU; leave it out on --device cpu")
+    if options.deterministic and device.startswith("gpu"):
+        paddle.set_flags({"FLAGS_cudnn_deterministic": True})
+    return device
+
+
+def _epoch_batches(
+    config: Config, loader: ClipLoader, world: World, *, epoch: int
+) -> list[np.ndarray]:
+    return train_batches(
+        len(loader.dataset),
+        config.DATASET.batch_size,
+        epoch=epoch,
+        seed=config.seed,
+        rank=world.rank,
+        world=world.size,
+    )
+
+
+def _open_run_folder(config: Config, options: TrainOptions, world: World) -> Path:
+    folder = run_folder(config)
+    if options.resume is None:
+        if world.is_main:
+            _set_aside(folder)
+        wait_for_all(world)
+    folder.mkdir(parents=True, exist_ok=True)
+    add_log_file(folder / "train.log")
+    if world.is_main:
+        dump_config(config, folder / "config.yaml")
+    return folder
+
+
+def run_folder(config: Config) -> Path:
+    """output_dir/model_name."""
+    return Path(config.output_dir) / config.model_name
+
+
+def _load_initial_weights(model: Recognizer2D, config: Config, options: TrainOptions) -> None:
+    """-w replaces all weights; MODEL.backbone.pretrained those of the backbone."""
+    if options.resume is not None:
+        return  # the resume state holds everything
+    if options.weights:
+        logger.info("%s", load_weights(model, options.weights))
+    elif config.MODEL.backbone.pretrained:
+        logger.info("%s", load_pretrained_backbone(model, config.MODEL.backbone.pretrained))
+
+
+def _set_aside(folder: Path) -> None:
+    """Rename the folder of an earlier run instead of writing into it."""
+    if not (folder / "config.yaml").exists():
+        return
+    number = 1
+    while (kept := folder.with_name(f"{folder.name}.{number}")).exists():
+        number += 1
+    folder.rename(kept)
+    logger.info("the earlier run in %s is kept as %s (--resume continues one)", folder, kept)
+
+
+def _describe(setup: Setup, steps: int) -> None:
+    config = setup.config
+    logger.info(
+        "%s: %s depth %s, %.2f M parameters, %d classes; %d training clips%s",
+        config.model_name,
+        config.MODEL.backbone.name,
+        setup.model.backbone.depth,
+        setup.model.num_parameters() / 1e6,
+        config.MODEL.head.num_classes,
+        len(setup.train_loader.dataset),
+        f", {len(setup.valid_loader.dataset)} for validation" if setup.valid_loader else "",
+    )
+    logger.info(
+        "%d epochs of %d steps of %d clips (%d per process x %d), on %s, into %s",
+        config.epochs,
+        steps,
+        setup.total_batch,
+        config.DATASET.batch_size,
+        setup.world.size,
+        setup.device,
+        setup.folder,
+    )
+    if setup.schedule.scale != 1.0:
+        logger.info(
+            "learning rates are scaled by %.4g: they were set for a total batch of %d clips, "
+            "this run has %d",
+            setup.schedule.scale,
+            config.OPTIMIZER.learning_rate.total_batch_size,
+            setup.total_batch,
+        )

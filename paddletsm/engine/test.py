@@ -1,0 +1,134 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Test a network with the protocol of its configuration."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import paddle
+
+from paddletsm.builders import build_model, class_names, resolve_classes
+from paddletsm.config import Config
+from paddletsm.engine.distributed import join_world, leave_world, select_device
+from paddletsm.engine.evaluate import FrameOrder, score_dataset
+from paddletsm.engine.progress import Bar
+from paddletsm.engine.results import write_test_results
+from paddletsm.engine.setup import make_loader, run_folder
+from paddletsm.errors import WeightsError
+from paddletsm.models.weights import load_weights
+from paddletsm.utils.io import sha256_of
+from paddletsm.version import __version__
+
+logger = logging.getLogger(__name__)
+
+
+def best_weights(config: Config) -> Path:
+    """Where a training run leaves its best weights."""
+    return run_folder(config) / f"{config.model_name}_best.pdparams"
+
+
+def test(
+    config: Config,
+    *,
+    weights: str | None = None,
+    device: str | None = None,
+    frame_order: FrameOrder = "ordered",
+) -> dict[str, Any]:
+    """Score DATASET.test with PIPELINE.test and write the results to the run folder.
+
+    Args:
+        config: the configuration.
+        weights: weights of the whole network; the best of the run when not given.
+        device: see ``select_device``.
+        frame_order: "shuffled" or "reversed" frames go to ``test_<order>/``.
+
+    Returns:
+        The content of metrics.json; ``num_failed`` counts samples that could not be read.
+
+    Raises:
+        WeightsError: no weights, or they do not fit.
+    """
+    device = select_device(device)
+    config = resolve_classes(config)
+    path = Path(weights) if weights else best_weights(config)
+    if not weights and not path.is_file():
+        raise WeightsError(
+            f"--test needs weights: there are none in {path}; train first, or give them with -w"
+        )
+    loader = make_loader(config, "test")
+    model = build_model(config)
+    logger.info("%s", load_weights(model, path))
+    world = join_world()
+    pipeline = loader.dataset.pipeline
+    bar = Bar(math.ceil(len(loader.dataset) / world.size), "test", show=world.is_main)
+    batch_size = config.DATASET.test_batch_size or config.DATASET.valid_batch_size
+    try:
+        scored = score_dataset(
+            model,
+            loader,
+            batch_size=batch_size or config.DATASET.batch_size,
+            world=world,
+            frame_order=frame_order,
+            on_batch=bar.advance,
+        )
+    finally:
+        bar.close()
+        loader.close()
+    values = scored.metrics()
+    if world.is_main:
+        folder = run_folder(config) / (
+            "test" if frame_order == "ordered" else f"test_{frame_order}"
+        )
+        protocol = {
+            "segments": pipeline.num_seg,
+            "clips": pipeline.num_clips,
+            "crops": pipeline.num_crops,
+            "average": "scores",
+            "frame_order": frame_order,
+        }
+        facts = {
+            "model_name": config.model_name,
+            "protocol": protocol,
+            "weights": str(path),
+            "weights_sha256": sha256_of(path),
+            "versions": {
+                "paddletsm": __version__,
+                "paddle": paddle.__version__,
+                "numpy": np.__version__,
+                "opencv": cv2.__version__,
+            },
+        }
+        samples = loader.dataset.samples
+        values = write_test_results(folder, scored, samples, class_names(config), facts)
+        _report(values, scored, folder)
+    leave_world(world)
+    return values
+
+
+def _report(values: dict[str, Any], scored: Any, folder: Path) -> None:
+    for failure in scored.failures:
+        logger.warning("failed: %s", failure.reason)
+    protocol = values["protocol"]
+    logger.info(
+        "test of %d clips (%d segments x %d clips x %d crops, scores averaged%s): "
+        "top1 %.2f  top5 %.2f  mean class %.2f  loss %.4f  failed %d",
+        values["num_samples"],
+        protocol["segments"],
+        protocol["clips"],
+        protocol["crops"],
+        "" if protocol["frame_order"] == "ordered" else f", frames {protocol['frame_order']}",
+        *(
+            float("nan") if values[k] is None else values[k]
+            for k in ("top1", "top5", "mean_class", "loss")
+        ),
+        values["num_failed"],
+    )
+    logger.info(
+        "metrics.json, predictions.csv, per_class.csv, confusion_matrix.png are in %s", folder
+    )

@@ -1,0 +1,406 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The training run, to be read top to bottom: resume, epochs, validation, checkpoints, stop."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+
+from paddletsm.data import Batch, Failure
+from paddletsm.engine.checkpoint import find_state, load_state, save_state, save_weights
+from paddletsm.engine.distributed import (
+    average_statistics,
+    sum_over_processes,
+    tell_terminal,
+    wait_for_all,
+)
+from paddletsm.engine.evaluate import score_dataset
+from paddletsm.engine.progress import Bar, Eta, Meter, Stopwatch
+from paddletsm.engine.results import write_curves
+from paddletsm.engine.setup import Setup, TrainOptions, prepare
+from paddletsm.engine.signals import StopRequest
+from paddletsm.errors import ConfigError, DataError, PaddleTSMError
+from paddletsm.metrics import top_k_hits
+from paddletsm.models.losses import classification_loss
+
+logger = logging.getLogger(__name__)
+
+# On a GPU reading a number waits for the device, so sums are only looked at now and then.
+_GPU_SYNC_STEPS = 10
+
+
+@dataclass
+class TrainState:
+    """Where a run stands; everything else follows from the seed.
+
+    Attributes:
+        epoch: finished epochs.
+        step: finished steps of the epoch in progress.
+        global_step: finished steps of the run.
+        failed: samples of the epoch in progress that could not be read.
+        best: values of the best validation so far.
+        unread: validation samples that could not be read, in the latest validation.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    global_step: int = 0
+    failed: int = 0
+    best: dict[str, float] = field(default_factory=dict)
+    unread: int = 0
+
+
+class Stopped(PaddleTSMError):
+    """The run was asked to stop; its state is saved."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by signal {signum}")
+        self.signum = signum
+
+
+def train(config: Any, options: TrainOptions) -> TrainState:
+    """Train as configured.
+
+    Returns:
+        The final state; ``unread`` counts validation samples that could not be read.
+
+    Raises:
+        Stopped: after SIGINT or SIGTERM, once the state is saved.
+        PaddleTSMError: wrong input, too many broken videos, or a loss that is not finite.
+    """
+    setup = prepare(config, options)
+    try:
+        state = _restore(setup) if options.resume is not None else TrainState()
+        with StopRequest() as stop:
+            _run_epochs(setup, state, stop)
+    finally:
+        setup.close()
+    return state
+
+
+def _restore(setup: Setup) -> TrainState:
+    path = Path(setup.options.resume) if setup.options.resume else find_state(setup.folder)
+    meta = load_state(path, setup.model, setup.optimizer)
+    for key, now in _run_facts(setup).items():
+        if meta["run"].get(key) != now:
+            raise ConfigError(
+                f"--resume: {path} was saved with {key} = {meta['run'].get(key)}, now it is {now}; "
+                "resuming continues the same run, so keep it, or start anew with -w"
+            )
+    if setup.scaler is not None and meta.get("scaler"):
+        setup.scaler.load_state_dict(meta["scaler"])
+    state = TrainState(**meta["state"])
+    if setup.world.is_main:
+        setup.log.drop_after(state.global_step)
+    logger.info("resumed from %s: epoch %d, step %d", path, state.epoch + 1, state.step)
+    return state
+
+
+def _run_facts(setup: Setup) -> dict[str, Any]:
+    """What must not change between a run and its continuation."""
+    return {
+        "seed": setup.config.seed,
+        "total batch size": setup.total_batch,
+        "number of training clips": len(setup.train_loader.dataset),
+    }
+
+
+def _save_state(setup: Setup, state: TrainState) -> Path | None:
+    if not setup.world.is_main:
+        return None
+    meta = {
+        "global_step": state.global_step,
+        "state": asdict(state),
+        "run": _run_facts(setup),
+        "scaler": _plain(setup.scaler.state_dict()) if setup.scaler is not None else None,
+    }
+    return save_state(setup.folder, setup.model, setup.optimizer, meta)
+
+
+def _plain(state: dict[str, Any]) -> dict[str, Any]:
+    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in state.items()}
+
+
+def _run_epochs(setup: Setup, state: TrainState, stop: StopRequest) -> None:
+    config, options = setup.config, setup.options
+    steps_per_epoch = len(setup.batches(0))
+    last_step = min(config.epochs * steps_per_epoch, options.max_iters or 10**18)
+    eta = _make_eta(setup, state, last_step, steps_per_epoch)
+    bar = Bar(last_step, config.model_name, initial=state.global_step, show=setup.world.is_main)
+    try:
+        while state.global_step < last_step:
+            if state.step < steps_per_epoch:
+                _train_epoch(setup, state, stop, eta, bar, last_step)
+            is_last = state.global_step >= last_step
+            average_statistics(setup.model, setup.world)
+            is_due = (state.epoch + 1) % config.valid_interval == 0 or is_last
+            if setup.valid_loader is not None and is_due:
+                _validate(setup, state, stop, eta)
+            state.epoch, state.step, state.failed = state.epoch + 1, 0, 0
+            _save_epoch(setup, state, is_last)
+    finally:
+        bar.close()
+    if setup.world.is_main:
+        write_curves(setup.log, setup.folder / "curves.png", config.model_name)
+    _say_end(setup, state)
+
+
+def _make_eta(setup: Setup, state: TrainState, last_step: int, steps_per_epoch: int) -> Eta:
+    if setup.valid_loader is None:
+        return Eta(last_step - state.global_step, 0)
+    epochs = math.ceil(last_step / steps_per_epoch)
+    interval = setup.config.valid_interval
+    validations = math.ceil(epochs / interval) - state.epoch // interval
+    clips = len(setup.valid_loader.dataset) / setup.total_batch
+    return Eta(last_step - state.global_step, validations, clips)
+
+
+def _train_epoch(
+    setup: Setup, state: TrainState, stop: StopRequest, eta: Eta, bar: Bar, last_step: int
+) -> None:
+    """Train the rest of the epoch in progress; save and raise Stopped when asked to stop."""
+    config = setup.config
+    setup.network.train()
+    setup.model.train()  # the wrapper's train() does not know which layers stay fixed
+    batches = setup.batches(state.epoch)
+    todo = batches[state.step : state.step + last_step - state.global_step]
+    sync_every = 1 if setup.device == "cpu" else min(_GPU_SYNC_STEPS, config.log_interval)
+    epoch_meter, meter = Meter(), Meter()
+    sums, waited, since_sync = paddle.zeros([5], "float32"), 0.0, 0
+    clock = Stopwatch()
+    for batch in setup.train_loader.iterate(todo, epoch=state.epoch):
+        rate = setup.schedule(state.global_step)
+        setup.optimizer.set_lr(rate)
+        _log_failures(batch.failed)
+        sums = sums + train_step(setup, batch, state.global_step)
+        state.step, state.global_step = state.step + 1, state.global_step + 1
+        waited, since_sync = waited + batch.wait_s, since_sync + 1
+        if since_sync < sync_every and state.step < len(batches) and state.global_step < last_step:
+            continue
+        # One exchange of sums per interval: everybody learns the totals, and whether to stop.
+        signal_sum = np.append(sums.numpy(), float(stop.signum))
+        totals = sum_over_processes(signal_sum, setup.world)
+        seconds = clock.lap()
+        for one in (meter, epoch_meter):
+            one.add(totals, waited, seconds, since_sync)
+        eta.step(seconds, since_sync)
+        bar.advance(since_sync, f"loss {meter.values()['loss']:.3f} ETA {eta}")
+        _check_totals(setup, state, totals)
+        sums, waited, since_sync = paddle.zeros([5], "float32"), 0.0, 0
+        if meter.steps >= config.log_interval:
+            _log_interval(setup, state, meter, rate, eta, len(batches))
+            meter = Meter()
+        if totals[5] > 0:
+            _stop(setup, state, stop)
+    _record_epoch(setup, state, epoch_meter, rate)
+
+
+def train_step(setup: Setup, batch: Batch, global_step: int) -> paddle.Tensor:
+    """One forward, backward and update.
+
+    Returns:
+        [loss, top1, top5, clips, failed] summed over this process's clips.
+    """
+    options = setup.options
+    # Dropout depends on (seed, step, process) alone, so a resumed run needs no generator state.
+    paddle.seed(_step_seed(setup.config.seed, global_step, setup.world.rank))
+    is_empty = batch.clips is None
+    if is_empty:  # the other processes wait for this one's gradients
+        clips, labels = _dummy_batch(setup)
+    else:
+        clips, labels = paddle.to_tensor(batch.clips[:, 0]), paddle.to_tensor(batch.labels)
+    with paddle.amp.auto_cast(enable=options.amp, level=options.amp_level):
+        logits = setup.network(clips)
+        loss = classification_loss(logits, labels, setup.config.MODEL.label_smoothing)
+    if is_empty:
+        loss = loss * 0.0
+    if setup.scaler is None:
+        loss.backward()
+        setup.optimizer.step()
+    else:
+        setup.scaler.scale(loss).backward()
+        setup.scaler.step(setup.optimizer)
+        setup.scaler.update()
+    setup.optimizer.clear_grad()
+    if is_empty:
+        return paddle.to_tensor([0.0, 0.0, 0.0, 0.0, float(len(batch.failed))])
+    return _step_sums(logits.detach(), labels, loss.detach(), len(batch.failed))
+
+
+def _step_sums(
+    logits: paddle.Tensor, labels: paddle.Tensor, loss: paddle.Tensor, failed: int
+) -> paddle.Tensor:
+    count = len(labels)
+    if logits.place.is_cpu_place():
+        scores, numbers = logits.numpy(), labels.numpy()
+        top1, top5 = (int(top_k_hits(scores, numbers, k).sum()) for k in (1, 5))
+        return paddle.to_tensor([float(loss) * count, top1, top5, count, failed], "float32")
+    own = paddle.take_along_axis(logits, labels.unsqueeze(1), 1)
+    not_worse = (logits >= own).sum(1)
+    hits = [(not_worse <= min(k, logits.shape[1])).astype("float32").sum() for k in (1, 5)]
+    counts = paddle.to_tensor([float(count), float(failed)])
+    return paddle.concat([paddle.stack([loss.astype("float32") * count, *hits]), counts])
+
+
+def _step_seed(seed: int, global_step: int, rank: int) -> int:
+    return int(np.random.SeedSequence([seed, global_step, rank]).generate_state(1)[0])
+
+
+def _dummy_batch(setup: Setup) -> tuple[paddle.Tensor, paddle.Tensor]:
+    size = setup.train_loader.dataset.pipeline.target_size or 224
+    clips = paddle.zeros([1, setup.model.num_seg, 3, size, size])
+    return clips, paddle.zeros([1], "int64")
+
+
+def _check_totals(setup: Setup, state: TrainState, totals: np.ndarray) -> None:
+    """End the run when its numbers are no longer worth having."""
+    if not np.isfinite(totals[0]):
+        raise PaddleTSMError(
+            f"the loss is not finite at epoch {state.epoch + 1}, step {state.step} (global step "
+            f"{state.global_step}); lower OPTIMIZER.learning_rate, add warmup_epochs or "
+            "grad_clip. The last saved state is in "
+            f"{setup.folder}"
+        )
+    state.failed += int(totals[4])
+    limit = setup.config.DATASET.max_bad_fraction
+    total = len(setup.train_loader.dataset)
+    if state.failed > limit * total:
+        raise DataError(
+            f"{state.failed} of {total} training samples of epoch {state.epoch + 1} could not be "
+            f"read, more than DATASET.max_bad_fraction = {limit:g}; each is named above and in "
+            f"{setup.folder / 'train.log'}"
+        )
+
+
+_reported: set[str] = set()
+
+
+def _log_failures(failures: tuple[Failure, ...]) -> None:
+    """Name every broken file once."""
+    for failure in failures:
+        if failure.path not in _reported:
+            _reported.add(failure.path)
+            logger.warning("skipped in training: %s", failure.reason)
+
+
+def _log_interval(
+    setup: Setup, state: TrainState, meter: Meter, rate: float, eta: Eta, steps: int
+) -> None:
+    values = meter.values()
+    logger.info(
+        "epoch %d/%d  step %d/%d  loss %.4f  lr %.6f  top1 %5.1f  top5 %5.1f  "
+        "%.1f clips/s  data wait %.0f%%  ETA %s",
+        state.epoch + 1,
+        setup.config.epochs,
+        state.step,
+        steps,
+        values["loss"],
+        rate,
+        values["top1"],
+        values["top5"],
+        values["clips_per_sec"],
+        values["data_wait_percent"],
+        eta,
+    )
+
+
+def _record_epoch(setup: Setup, state: TrainState, meter: Meter, rate: float) -> None:
+    values = {"lr": rate, **meter.values(), "failed": state.failed}
+    if state.failed:
+        logger.warning(
+            "epoch %d: %d training samples could not be read and were skipped",
+            state.epoch + 1,
+            state.failed,
+        )
+    if setup.world.is_main:
+        head = {"split": "train", "epoch": state.epoch + 1, "step": state.global_step}
+        setup.log.append({**head, **values})
+
+
+def _validate(setup: Setup, state: TrainState, stop: StopRequest, eta: Eta) -> None:
+    start = time.perf_counter()
+    config = setup.config
+    total = math.ceil(len(setup.valid_loader.dataset) / setup.world.size)
+    bar = Bar(total, "validation", show=setup.world.is_main)
+    scored = score_dataset(
+        setup.model,
+        setup.valid_loader,
+        batch_size=config.DATASET.valid_batch_size or config.DATASET.batch_size,
+        world=setup.world,
+        on_batch=bar.advance,
+    )
+    bar.close()
+    eta.validation(time.perf_counter() - start)
+    values = scored.metrics()
+    state.unread = int(values["num_failed"])
+    for failure in scored.failures:
+        if failure.path not in _reported:
+            _reported.add(failure.path)
+            logger.warning("failed in validation: %s", failure.reason)
+    is_best = values["top1"] > state.best.get("top1", -1.0)
+    if is_best:
+        state.best = {k: values[k] for k in ("top1", "top5", "loss")}
+        state.best["epoch"] = state.epoch + 1
+    logger.info(
+        "epoch %d/%d  validation of %d clips: top1 %.2f  top5 %.2f  loss %.4f%s%s",
+        state.epoch + 1,
+        config.epochs,
+        values["num_samples"],
+        values["top1"],
+        values["top5"],
+        values["loss"],
+        "  (best so far)" if is_best else "",
+        f"  FAILED: {state.unread} clips" if state.unread else "",
+    )
+    if setup.world.is_main:
+        head = {"split": "valid", "epoch": state.epoch + 1, "step": state.global_step}
+        setup.log.append({**head, **values})
+        if is_best:
+            save_weights(setup.model, setup.folder / f"{config.model_name}_best.pdparams")
+    if sum_over_processes(np.array([float(stop.signum)]), setup.world)[0] > 0:
+        state.epoch, state.step, state.failed = state.epoch + 1, 0, 0
+        _stop(setup, state, stop)
+
+
+def _save_epoch(setup: Setup, state: TrainState, is_last: bool) -> None:
+    """Resume state after every epoch; weights every save_interval epochs and at the end."""
+    if not setup.world.is_main:
+        return
+    name = setup.config.model_name
+    _save_state(setup, state)
+    if state.epoch % setup.config.save_interval == 0 or is_last:
+        save_weights(setup.model, setup.folder / f"{name}_epoch_{state.epoch:05d}.pdparams")
+    if is_last and not state.best:  # without validation the last weights are the best known
+        save_weights(setup.model, setup.folder / f"{name}_best.pdparams")
+
+
+def _stop(setup: Setup, state: TrainState, stop: StopRequest) -> None:
+    path = _save_state(setup, state)
+    wait_for_all(setup.world)
+    if path is not None:
+        message = (
+            f"stopped at epoch {state.epoch + 1}, step {state.step}; the state is saved in {path}. "
+            "Run the same command with --resume to continue"
+        )
+        logger.warning(message)
+        tell_terminal(message)
+    raise Stopped(stop.signum or 15)
+
+
+def _say_end(setup: Setup, state: TrainState) -> None:
+    if state.best:
+        logger.info(
+            "best validation: top1 %.2f  top5 %.2f at epoch %d",
+            state.best["top1"],
+            state.best["top5"],
+            state.best["epoch"],
+        )
+    logger.info("weights, metrics.jsonl and curves.png are in %s", setup.folder)

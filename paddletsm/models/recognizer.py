@@ -1,0 +1,78 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Recognizer2D: a 2D backbone over all frames, a head over the clip."""
+
+from __future__ import annotations
+
+from paddle import Tensor, nn
+from paddle.static import InputSpec
+
+from paddletsm.registry import Registry
+
+FRAMEWORKS = Registry("framework")
+
+
+@FRAMEWORKS.register
+class Recognizer2D(nn.Layer):
+    """Clip in, logits out, in training and in evaluation alike.
+
+        [N,T,3,H,W] -> [N*T,3,H,W] -> backbone -> [N*T,C,h,w] -> head -> [N,K]
+
+    Args:
+        backbone: ``[N*T,3,H,W] -> [N*T',C,h,w]`` with ``num_seg`` = T and ``out_segments`` = T'.
+        head: ``(features, T') -> [N,K]``, with ``pool`` for features.
+    """
+
+    def __init__(self, backbone: nn.Layer, head: nn.Layer) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.train()
+
+    @property
+    def num_seg(self) -> int:
+        """T, the frames of one clip."""
+        return self.backbone.num_seg
+
+    def num_parameters(self) -> int:
+        """Numbers that training can change; Paddle also lists BN statistics as parameters."""
+        named = self.named_parameters()
+        return sum(p.size for name, p in named if not name.endswith(("._mean", "._variance")))
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Classify clips.
+
+        Args:
+            clips: [N, T, 3, H, W] float32, normalised RGB. A network without shift takes any T.
+
+        Returns:
+            Logits [N, K], before softmax.
+        """
+        return self.head(*self._features(clips))
+
+    def extract_feature(self, clips: Tensor) -> Tensor:
+        """Pooled features before dropout and classifier: TSM [N*T', C], TSN [N, C]."""
+        return self.head.pool(*self._features(clips))
+
+    def _features(self, clips: Tensor) -> tuple[Tensor, int]:
+        """[N, T, 3, H, W] -> ([N*T', C, h, w], T')."""
+        is_shifted = self.backbone.is_shifted
+        if (
+            clips.ndim != 5
+            or clips.shape[2] != 3
+            or (is_shifted and clips.shape[1] != self.num_seg)
+        ):
+            frames = self.num_seg if is_shifted else "T"
+            raise ValueError(f"clips must be [N, {frames}, 3, H, W], not {list(clips.shape)}")
+        segments = self.backbone.out_segments if is_shifted else clips.shape[1]
+        return self.backbone(clips.reshape([-1, *clips.shape[2:]])), segments
+
+    def train(self) -> Recognizer2D:
+        """Training mode, except for the layers that the backbone's policy keeps fixed."""
+        super().train()
+        self.backbone.norm_policy.apply(self.backbone)
+        return self
+
+    def input_spec(self, height: int, width: int, num_seg: int | None = None) -> list[InputSpec]:
+        """What an exported copy takes: any number of clips of one size."""
+        return [InputSpec([None, num_seg or self.num_seg, 3, height, width], "float32", "clips")]

@@ -1,0 +1,52 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Logging, configured once by the entry points."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+_FORMAT = "%(asctime)s %(levelname).1s %(message)s"
+
+
+class _BarSafeHandler(logging.StreamHandler):
+    """Writes through tqdm, so that a line does not cut a progress bar in two."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            from tqdm import tqdm
+
+            tqdm.write(self.format(record), file=sys.stderr)
+            self.flush()
+        except (ImportError, OSError, ValueError):
+            super().emit(record)
+
+
+def configure_logging(level: str = "INFO", *, rank: int = 0) -> None:
+    """Send the package's records to stderr; processes other than 0 speak from WARNING on."""
+    logger = logging.getLogger("paddletsm")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    handler = _BarSafeHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(_FORMAT, "%H:%M:%S"))
+    logger.addHandler(handler)
+    logger.setLevel(level if rank == 0 else max(logging.WARNING, logging.getLevelName(level)))
+    logger.propagate = False
+
+
+def add_log_file(path: Path) -> logging.Handler:
+    """Also append the records to a file; every process appends whole lines to the same one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter(_FORMAT, "%Y-%m-%d %H:%M:%S"))
+    logging.getLogger("paddletsm").addHandler(handler)
+    return handler
+
+
+def remove_log_file(handler: logging.Handler) -> None:
+    """Undo ``add_log_file``."""
+    logging.getLogger("paddletsm").removeHandler(handler)
+    handler.close()

@@ -1,0 +1,53 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Shared fixtures: tiny synthetic videos, and the reference data when it lies beside the checkout."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Before any test imports Paddle or NumPy: the suite runs on two cores, often in two processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+SHARED = REPO.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def repo_dir() -> Path:
+    return REPO
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Folder with parity/ and videos/; tests that need it skip when it is absent."""
+    if not (SHARED / "parity").is_dir():
+        pytest.skip("reference data folder '../shared' is not beside this checkout")
+    return SHARED
+
+
+def write_video(path: Path, frames: np.ndarray, fps: float = 8.0) -> Path:
+    """Write RGB uint8 frames [F,H,W,3] as an MJPG .avi."""
+    import cv2
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = frames.shape[1:3]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), fps, (width, height))
+    assert writer.isOpened(), path
+    for frame in frames:
+        writer.write(np.ascontiguousarray(frame[..., ::-1]))
+    writer.release()
+    return path
+
+
+def random_frames(count: int, height: int = 48, width: int = 64, seed: int = 0) -> np.ndarray:
+    """Smooth random RGB frames [count,H,W,3] uint8 that survive JPEG well."""
+    import cv2
+
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 256, (count, 6, 8, 3), dtype=np.uint8)
+    return np.stack([cv2.resize(f, (width, height), interpolation=cv2.INTER_CUBIC) for f in small])

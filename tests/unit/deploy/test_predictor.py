@@ -1,0 +1,228 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Views are averaged, files keep their order, failures stay failures."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from paddletsm.deploy import Predictor
+from paddletsm.deploy.engine import EngineOptions, PaddleEngine, default_threads
+from paddletsm.deploy.predictor import mean_scores
+from paddletsm.errors import ConfigError, DataError, ExportError
+from paddletsm.models import Recognizer2D
+from tests.unit.deploy.conftest import LABELS, NUM_SEG, SIZE, export, make_spec, random_clips
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits.astype(np.float64))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def test_prediction_names_the_best_classes(predictor: Predictor, videos: list[Path]) -> None:
+    prediction = predictor.predict(videos[0], top_k=2)
+    scores = _softmax(prediction.logits)[0]
+    best = np.argsort(-scores)[:2]
+    assert prediction.path == str(videos[0])
+    assert prediction.label_ids == tuple(best)
+    assert prediction.labels == tuple(LABELS[label] for label in best)
+    np.testing.assert_allclose(prediction.scores, scores[best], rtol=1e-9)
+    assert set(prediction.times_ms) == {"open", "decode", "transform", "infer"}
+    assert prediction.error is None
+
+
+def test_top_k_above_the_number_of_classes_means_all(
+    predictor: Predictor, videos: list[Path]
+) -> None:
+    prediction = predictor.predict(videos[0], top_k=100)
+    assert sorted(prediction.label_ids) == list(range(len(LABELS)))
+    assert sum(prediction.scores) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("crop", "twice", "views"), [("TenCrop", False, 10), ("ThreeCrop", True, 6)]
+)
+def test_scores_not_logits_are_averaged_over_views(
+    model: Recognizer2D,
+    videos: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    crop: str,
+    twice: bool,
+    views: int,
+) -> None:
+    folder = export(model, tmp_path / "out", spec=make_spec(crop, twice=twice))
+    predictor = Predictor(folder, batch_size=4)
+    run, batches = predictor.engine.run, []
+    monkeypatch.setattr(predictor.engine, "run", lambda x: (batches.append(len(x)), run(x))[1])
+    prediction = predictor.predict(videos[1], top_k=len(LABELS))
+    assert prediction.logits.shape == (views, len(LABELS))
+    assert max(batches) <= 4, "views of one forward pass are bounded by batch_size"
+    expected = _softmax(prediction.logits).mean(0)
+    np.testing.assert_allclose(prediction.scores, np.sort(expected)[::-1], rtol=1e-9)
+
+
+def test_mean_scores_of_a_worked_example() -> None:
+    logits = np.log(np.array([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3]], np.float32)) + 500
+    np.testing.assert_allclose(mean_scores(logits), [0.5, 0.3, 0.2], atol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 16])
+def test_many_keep_their_order_and_failures_are_not_replaced(
+    artefact_dir: Path,
+    predictor: Predictor,
+    videos: list[Path],
+    broken_video: Path,
+    batch_size: int,
+) -> None:
+    paths = [broken_video, videos[0], "missing.avi", videos[1], videos[2], broken_video]
+    many = Predictor(artefact_dir, threads=1, batch_size=batch_size)
+    found = list(many.predict_many(iter(paths), top_k=3))
+    assert [prediction.path for prediction in found] == [str(path) for path in paths]
+    assert [prediction.error is None for prediction in found] == [
+        False,
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
+    for prediction in found:
+        if prediction.error is None:
+            alone = predictor.predict(prediction.path, top_k=3)
+            np.testing.assert_allclose(prediction.logits, alone.logits, atol=1e-5)
+            assert prediction.labels == alone.labels
+        else:
+            assert Path(prediction.path).name in prediction.error
+            assert prediction.labels == prediction.scores == ()
+
+
+def test_paths_are_taken_as_they_are_needed(predictor: Predictor, videos: list[Path]) -> None:
+    taken = []
+
+    def paths() -> Any:
+        for path in videos:
+            taken.append(path)
+            yield path
+
+    results = predictor.predict_many(paths())
+    next(results)
+    assert len(taken) == 1
+    results.close()
+
+
+def test_predict_raises_what_is_wrong_with_the_file(
+    predictor: Predictor, broken_video: Path
+) -> None:
+    for path in ("missing.avi", broken_video):
+        with pytest.raises(DataError, match=Path(path).name):
+            predictor.predict(path)
+
+
+def test_logits_take_any_number_of_clips(artefact_dir: Path, predictor: Predictor) -> None:
+    clips = random_clips(5)
+    batched = Predictor(artefact_dir, batch_size=2).logits(clips)
+    np.testing.assert_allclose(batched, predictor.logits(clips), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "shape", [(NUM_SEG, 3, SIZE, SIZE), (1, NUM_SEG, 3, 8, 8), (0, NUM_SEG, 3, SIZE, SIZE)]
+)
+def test_clips_of_another_shape_are_refused(predictor: Predictor, shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match=r"clips \[N, 4, 3, 32, 32\], not"):
+        predictor.logits(np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"device": "gpuu"}, "did you mean 'gpu'"),
+        ({"device": "cpu:1"}, "the CPU has no number"),
+        ({"device": "gpu:x"}, "N a number"),
+        ({"use_tensorrt": True}, "TensorRT runs on a GPU only"),
+        ({"threads": 0}, "threads must be at least 1"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+    ],
+)
+def test_impossible_options_are_refused(
+    artefact_dir: Path, arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Predictor(artefact_dir, **arguments)
+
+
+def test_gpu_on_a_cpu_build_is_refused(artefact_dir: Path) -> None:
+    import paddle
+
+    if paddle.is_compiled_with_cuda():
+        pytest.skip("this Paddle is built with CUDA")
+    with pytest.raises(ConfigError, match="is a CPU build; use the device 'cpu'"):
+        Predictor(artefact_dir, device="gpu")
+
+
+def test_top_k_below_one_is_refused(predictor: Predictor) -> None:
+    with pytest.raises(ConfigError, match="top_k"):
+        predictor.predict_many([], top_k=0)
+
+
+def _files(folder: Path) -> tuple[Path, Path]:
+    return folder / "tiny.pdmodel", folder / "tiny.pdiparams"
+
+
+@pytest.mark.parametrize("stage", ["_config", "_run"])
+def test_without_onednn_where_it_cannot_run(
+    artefact_dir: Path,
+    predictor: Predictor,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    stage: str,
+) -> None:
+    original = getattr(PaddleEngine, stage)
+
+    def failing(engine: PaddleEngine, *args: Any) -> Any:
+        if engine.uses_mkldnn:
+            raise RuntimeError("Error Message Summary:\nUnavailableError: no such instruction")
+        return original(engine, *args)
+
+    monkeypatch.setattr(PaddleEngine, stage, failing)
+    monkeypatch.setattr(logging.getLogger("paddletsm"), "propagate", True)
+    engine = PaddleEngine(*_files(artefact_dir), EngineOptions())
+    clips = random_clips(2)
+    logits = [engine.run(clips) for _ in range(3)][-1]
+    np.testing.assert_allclose(logits, predictor.logits(clips), atol=1e-4)
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len(warnings) == 1
+    assert "UnavailableError: no such instruction" in warnings[0]
+
+
+def test_onednn_can_be_turned_off(artefact_dir: Path, predictor: Predictor) -> None:
+    plain = Predictor(artefact_dir, mkldnn=False)
+    assert not plain.engine.uses_mkldnn
+    clips = random_clips(2)
+    np.testing.assert_allclose(plain.logits(clips), predictor.logits(clips), atol=1e-4)
+
+
+def test_what_paddle_cannot_load_is_an_export_error(
+    artefact_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A damaged network crashes Paddle itself; the checksums of the artefact keep it from there.
+    def failing(engine: PaddleEngine) -> Any:
+        raise NotImplementedError("no such operator")
+
+    monkeypatch.setattr(PaddleEngine, "_config", failing)
+    with pytest.raises(ExportError, match=r"tiny\.pdmodel: .* cannot load it: no such operator"):
+        PaddleEngine(*_files(artefact_dir), EngineOptions(mkldnn=False))
+
+
+def test_threads_default_to_the_usable_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    from paddletsm.utils.threads import usable_cores
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # what importing Paddle leaves behind
+    assert default_threads() == usable_cores()
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert default_threads() == 3

@@ -1,0 +1,95 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+
+from paddletsm.engine.checkpoint import find_state, load_state, save_state, save_weights
+from paddletsm.errors import WeightsError
+from paddletsm.models import Recognizer2D, ResNetTSM, TSMHead
+
+
+def make(classes: int = 3) -> tuple[Recognizer2D, paddle.optimizer.Momentum]:
+    net = ResNetTSM(depth=18, width=0.125, num_seg=2)
+    model = Recognizer2D(net, TSMHead(classes, net.out_channels, drop_ratio=0.0))
+    trained = [p for p in model.parameters() if not p.stop_gradient]
+    return model, paddle.optimizer.Momentum(0.1, parameters=trained)
+
+
+def step(model: Recognizer2D, optimizer: paddle.optimizer.Momentum, seed: int) -> None:
+    paddle.seed(seed)
+    model(paddle.randn([2, 2, 3, 32, 32])).sum().backward()
+    optimizer.step()
+    optimizer.clear_grad()
+
+
+def test_continuing_equals_an_unbroken_run_bit_for_bit(tmp_path: Path) -> None:
+    model, optimizer = make()
+    step(model, optimizer, 1)
+    save_state(tmp_path, model, optimizer, {"global_step": 1})
+    step(model, optimizer, 2)
+    other, other_optimizer = make()  # other parameter names inside Paddle
+    assert load_state(find_state(tmp_path), other, other_optimizer) == {"global_step": 1}
+    step(other, other_optimizer, 2)
+    for name, tensor in model.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), other.state_dict()[name].numpy(), name)
+
+
+def test_only_the_newest_two_are_kept(tmp_path: Path) -> None:
+    model, optimizer = make()
+    step(model, optimizer, 1)
+    for number in (3, 20, 100):
+        save_state(tmp_path, model, optimizer, {"global_step": number})
+    names = [p.name for p in sorted(tmp_path.iterdir())]
+    assert names == ["resume_step_00000020.npz", "resume_step_00000100.npz"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
+def test_damaged_state_is_passed_over(tmp_path: Path, damage: str) -> None:
+    model, optimizer = make()
+    step(model, optimizer, 1)
+    good = save_state(tmp_path, model, optimizer, {"global_step": 1})
+    bad = save_state(tmp_path, model, optimizer, {"global_step": 2})
+    content = bytearray(bad.read_bytes())
+    if damage == "cut":
+        content = content[: len(content) // 2]
+    elif damage == "flip":
+        content[len(content) // 2] ^= 0xFF
+    else:
+        content = bytearray(b"" if damage == "empty" else b"hello")
+    bad.write_bytes(bytes(content))
+    assert find_state(tmp_path) == good
+    with pytest.raises(WeightsError, match="incomplete or no resume state"):
+        load_state(bad, model, optimizer)
+
+
+def test_no_state_and_state_of_another_network(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no complete resume state"):
+        find_state(tmp_path)
+    model, optimizer = make()
+    save_state(tmp_path, model, optimizer, {"global_step": 1})
+    with pytest.raises(WeightsError, match=r"another network.*head\.fc"):
+        load_state(find_state(tmp_path), *make(classes=4))
+
+
+def test_interrupted_write_keeps_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = make()
+    path = tmp_path / "best.pdparams"
+    save_weights(model, path)
+    before = path.read_bytes()
+
+    def break_off(state: object, name: str) -> None:
+        Path(name).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(paddle, "save", break_off)
+    with pytest.raises(OSError, match="No space"):
+        save_weights(model, path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["best.pdparams"]

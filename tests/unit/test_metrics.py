@@ -1,0 +1,63 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paddletsm.metrics import METRICS, MeanClassAccuracy, TopK, confusion_matrix, top_k_hits
+
+
+@given(st.integers(1, 9), st.integers(1, 30), st.integers(0, 99))
+def test_top_k_equals_sorting(classes: int, count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.standard_normal((count, classes))
+    labels = rng.integers(0, classes, count)
+    for k in (1, 5, classes):
+        best = np.argsort(-scores, 1)[:, :k]
+        np.testing.assert_array_equal(
+            top_k_hits(scores, labels, k), (best == labels[:, None]).any(1)
+        )
+
+
+def test_top5_of_three_classes_is_three() -> None:
+    metric = TopK()
+    metric.update(np.arange(4), np.eye(3)[[0, 1, 2, 0]], np.array([0, 1, 2, 1]))
+    assert metric.compute() == {"top1": 75.0, "top5": 100.0}
+
+
+def test_constant_and_undefined_scores_have_no_luck() -> None:
+    labels = np.array([0, 1])
+    assert not top_k_hits(np.zeros((2, 4)), labels, 1).any()
+    assert not top_k_hits(np.full((2, 4), np.nan), labels, 4).any()
+
+
+@pytest.mark.parametrize("name", METRICS.names())
+def test_batches_order_and_repeats_do_not_matter(name: str) -> None:
+    rng = np.random.default_rng(0)
+    scores, labels, ids = rng.random((17, 4)), rng.integers(0, 4, 17), np.arange(17)
+    whole, parts = METRICS.get(name)(), METRICS.get(name)()
+    whole.update(ids, scores, labels)
+    for part in np.array_split(rng.permutation(17), 5):
+        parts.update(ids[part], scores[part], labels[part])
+    parts.update(ids[:3], scores[:3], labels[:3])
+    assert whole.compute() == parts.compute()
+    whole.reset()
+    assert all(np.isnan(value) for value in whole.compute().values())
+
+
+def test_short_last_batch_weighs_what_it_holds() -> None:
+    metric = TopK((1,))
+    metric.update(np.array([0, 1]), np.array([[1.0, 0], [1, 0]]), np.array([0, 1]))
+    metric.update(np.array([2]), np.array([[1.0, 0]]), np.array([1]))
+    assert metric.compute()["top1"] == pytest.approx(100 / 3)
+
+
+def test_mean_class_and_confusion() -> None:
+    scores, labels = np.eye(3)[[0, 0, 0, 1]], np.array([0, 0, 1, 1])
+    metric = MeanClassAccuracy()
+    metric.update(np.arange(4), scores, labels)
+    assert metric.compute()["mean_class"] == 75.0
+    assert confusion_matrix(scores, labels).tolist() == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
