@@ -139,6 +139,7 @@ def resolve_classes(config: Config) -> Config:
             "leave num_classes out, or correct it"
         )
     if names is None and stated is None:
+        index_of(config, "train")  # a missing file is the first thing to say
         raise ConfigError(
             "MODEL.head.num_classes: the key is missing, and the list file "
             f"{config.DATASET.train.file_path} does not tell the number of classes"

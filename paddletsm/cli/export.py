@@ -154,7 +154,7 @@ def _report(folder: Path, *, is_random: bool) -> None:
     artefact = read_artefact(folder)
     shown = _short_path(folder)
     for name in (*artefact.network_files, FILE_NAME):
-        print(f"{shown / name}  {(folder / name).stat().st_size / 1e6:.2f} MB")
+        print(f"{shown / name}  {_size(folder / name)}")
     parity = artefact.parity or {}
     print(
         "same as the model: largest difference of logits "
@@ -166,6 +166,11 @@ def _report(folder: Path, *, is_random: bool) -> None:
     print(f"next: python tools/predict.py --model_dir {shown} --input_file CLIP.avi")
     if is_random:
         print("note: RANDOM WEIGHTS, see above")
+
+
+def _size(path: Path) -> str:
+    count = path.stat().st_size
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
 
 
 def _short_path(folder: Path) -> Path:

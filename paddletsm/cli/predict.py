@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -83,6 +84,8 @@ def _predict(args: argparse.Namespace) -> int:
     from paddletsm.deploy.predictor import Predictor
     from paddletsm.deploy.results import ResultWriter, as_text
 
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names that the terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")
     if args.top_k < 1:
         raise ConfigError(f"--top_k must be at least 1, not {args.top_k}")
     folder, artefact = find_model(args)

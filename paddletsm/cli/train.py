@@ -93,7 +93,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace, config: object) -> int:
     from paddletsm.engine.setup import TrainOptions
-    from paddletsm.engine.train import Stopped, train
+    from paddletsm.engine.train import RunStoppedError, train
 
     options = TrainOptions(
         device=args.device,
@@ -107,7 +107,7 @@ def _train(args: argparse.Namespace, config: object) -> int:
     )
     try:
         state = train(config, options)
-    except Stopped as stopped:
+    except RunStoppedError as stopped:
         return 128 + stopped.signum
     if state.unread:
         print(f"{state.unread} validation samples could not be read; see the log above")
@@ -115,7 +115,7 @@ def _train(args: argparse.Namespace, config: object) -> int:
 
 
 def _test(args: argparse.Namespace, config: object) -> int:
-    from paddletsm.engine.test import test
+    from paddletsm.engine.testing import run_test
 
-    metrics = test(config, weights=args.weights, device=args.device, frame_order=args.frame_order)
+    metrics = run_test(config, weights=args.weights, device=args.device, frame_order=args.frame_order)
     return EXIT_FAILED if metrics["num_failed"] else EXIT_OK

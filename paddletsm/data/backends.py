@@ -29,6 +29,7 @@ def opencv() -> ModuleType:
     # Damaged files are reported once, with their path, by the readers; FFmpeg's own lines on
     # stderr name neither. A value that the user has set wins.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     try:
         import cv2
     except ImportError as err:

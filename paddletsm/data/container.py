@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from paddletsm.errors import DataError
+from paddletsm.utils.io import nearest_file
 
 _MP4_FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp"}
 _MAGICS = (
@@ -26,6 +27,9 @@ _MAGICS = (
 )
 
 
+_UNFINISHED = 0x7F000000
+
+
 @dataclass(frozen=True)
 class Container:
     """Facts of one file.
@@ -34,11 +38,13 @@ class Container:
         kind: "avi", "mp4", "mkv", ..., "unknown".
         frames: number of frames that the header declares, where a header has an exact one (AVI).
         flaw: why the file looks cut, or "".
+        missing_bytes: how many bytes of frame data should follow the end of the file.
     """
 
     kind: str
     frames: int | None = None
     flaw: str = ""
+    missing_bytes: int = 0
 
     @property
     def has_exact_count(self) -> bool:
@@ -65,34 +71,67 @@ def inspect_container(path: str) -> Container:
                 raise DataError(f"{path}: the file is empty (0 bytes)")
             return _inspect(file, head, size)
     except FileNotFoundError as err:
-        raise DataError(f"{path}: the video does not exist") from err
+        raise DataError(f"{path}: the video does not exist{nearest_file(path)}") from err
     except OSError as err:
         raise DataError(f"{path}: the video cannot be read ({err.strerror or err})") from err
 
 
 def _inspect(file: BinaryIO, head: bytes, size: int) -> Container:
     if head[:4] == b"RIFF" and head[8:11] == b"AVI":
-        return _inspect_avi(head, size)
+        missing = _avi_missing(file, size)
+        return Container("avi", _avi_frames(head), _cut(size, missing), missing)
     if head[4:8] in _MP4_FIRST_BOXES:
-        return Container("mp4", flaw=_mp4_flaw(file, size))
+        missing, has_index = _mp4_missing(file, size)
+        flaw = _cut(size, missing) if has_index else "the index (moov box) is missing"
+        return Container("mp4", None, flaw, missing)
     for magic, kind in _MAGICS:
         if head.startswith(magic):
             return Container(kind)
     return Container("unknown")
 
 
-def _inspect_avi(head: bytes, size: int) -> Container:
+def _cut(size: int, missing: int) -> str:
+    return f"{size} of at least {size + missing} bytes are there" if missing else ""
+
+
+def _avi_frames(head: bytes) -> int | None:
     # RIFF size "AVI " LIST size "hdrl" "avih" size, then dwTotalFrames as the fifth number.
-    frames = None
-    if head[24:28] == b"avih" and len(head) >= 52:
-        frames = struct.unpack_from("<I", head, 48)[0] or None
-    stated = struct.unpack_from("<I", head, 4)[0] + 8
-    flaw = f"{size} of {stated} bytes are there" if stated > size else ""
-    return Container("avi", frames, flaw)
+    if head[24:28] != b"avih" or len(head) < 52:
+        return None
+    return struct.unpack_from("<I", head, 48)[0] or None
 
 
-def _mp4_flaw(file: BinaryIO, size: int) -> str:
-    """Walk the top-level boxes: each must end inside the file, and one must be the index."""
+def _avi_missing(file: BinaryIO, size: int) -> int:
+    """Walk the RIFF chunks (several in files above 1 GB); return the missing bytes of frames."""
+    offset = 0
+    while True:
+        kind, length = _avi_chunk(file, offset)
+        if kind != b"RIFF":
+            return 0
+        if offset + 8 + length > size:
+            return _movi_missing(file, offset + 12, size)
+        offset += 8 + length
+
+
+def _movi_missing(file: BinaryIO, offset: int, size: int) -> int:
+    """Missing bytes of the list of frames; an index behind it that was cut does no harm."""
+    while offset + 8 <= size:
+        kind, length = _avi_chunk(file, offset)
+        if kind == b"LIST" and file.read(4) == b"movi":
+            is_open = length >= _UNFINISHED  # left so by a recorder: runs to the end
+            return 0 if is_open else max(0, offset + 8 + length - size)
+        offset += 8 + length + length % 2
+    return max(1, offset - size)
+
+
+def _avi_chunk(file: BinaryIO, offset: int) -> tuple[bytes, int]:
+    file.seek(offset)
+    header = file.read(8)
+    return struct.unpack("<4sI", header) if len(header) == 8 else (b"", 0)
+
+
+def _mp4_missing(file: BinaryIO, size: int) -> tuple[int, bool]:
+    """Walk the top-level boxes; return (missing bytes of the last one, whether moov is there)."""
     offset, has_index = 0, False
     while offset + 8 <= size:
         file.seek(offset)
@@ -102,10 +141,8 @@ def _mp4_flaw(file: BinaryIO, size: int) -> str:
             length = struct.unpack_from(">Q", header, 8)[0]
         elif length == 0:  # runs to the end of the file
             length = size - offset
-        if length < 8:
-            return f"the box at byte {offset} is damaged"
-        if offset + length > size:
-            return f"{size} of {offset + length} bytes are there"
-        has_index = has_index or kind == b"moov"
+        if length < 8:  # not a box: what follows the last one is ignored by players, too
+            break
+        has_index = has_index or (kind == b"moov" and offset + length <= size)
         offset += length
-    return "" if has_index else "the index (moov box) is missing"
+    return max(0, offset - size), has_index

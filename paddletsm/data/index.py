@@ -13,6 +13,7 @@ from typing import Literal
 
 from paddletsm.data.types import Sample
 from paddletsm.errors import ConfigError, DataError
+from paddletsm.utils.io import nearest_file
 from paddletsm.utils.text import listing, nearest
 
 Format = Literal["VideoDataset", "FrameDataset"]
@@ -187,9 +188,9 @@ def _missing(path: Path) -> str:
     folder = path.parent
     if folder.is_dir():
         names = sorted(entry.name for entry in folder.iterdir())
-        hint = nearest(path.name, names)
-        if not hint and names:
-            hint = f" (the folder {folder} holds: {listing(names, 5)})"
+        hint = (
+            nearest_file(path) or f" (the folder {folder} holds: {listing(names, 5) or 'nothing'})"
+        )
     else:
         existing = next((parent for parent in folder.parents if parent.is_dir()), Path())
         hint = f" (nor does the folder {folder}; {existing} does)"

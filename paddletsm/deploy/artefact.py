@@ -98,9 +98,8 @@ def write_artefact(artefact: Artefact, folder: Path) -> None:
     body = _plain(dataclasses.asdict(artefact), "artefact")
     content = {"format": FORMAT, "format_version": FORMAT_VERSION, **body}
     content["checksum"] = _checksum(content)
-    text = yaml.safe_dump(
-        content, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None
-    )
+    labels = {"labels": content.pop("labels")}
+    text = _yaml(content, flow=None) + _yaml(labels, flow=False)
     header = f"# Written by {_EXPORT}; the checksum covers this file, so do not edit it.\n"
     (folder / FILE_NAME).write_text(header + text, encoding="utf-8")
 
@@ -197,6 +196,12 @@ def _check_files(artefact: Artefact, folder: Path) -> None:
                 f"{folder / name} is not the file that {folder / FILE_NAME} was written for "
                 f"(SHA-256 differs: truncated, or of another model); {_AGAIN}"
             )
+
+
+def _yaml(content: Mapping[str, Any], *, flow: bool | None) -> str:
+    return yaml.safe_dump(
+        content, sort_keys=False, allow_unicode=True, width=100, default_flow_style=flow
+    )
 
 
 def _checksum(content: Mapping[str, Any]) -> str:

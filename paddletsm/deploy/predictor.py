@@ -18,6 +18,7 @@ import numpy as np
 from paddletsm.deploy.artefact import Artefact, read_artefact
 from paddletsm.deploy.engine import Engine, EngineOptions, PaddleEngine
 from paddletsm.errors import ConfigError, DataError
+from paddletsm.utils.io import nearest_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +177,9 @@ class Predictor:
     def _load(self, path: str, number: int) -> _Loaded:
         from paddletsm.data import Sample
 
+        flaw = _flaw_of_path(path)
+        if flaw:
+            return _Loaded(path, None, {}, f"{path}{flaw}")
         try:
             clip, times = self.pipeline.run(
                 Sample(path=path, label=-1, id=number), np.random.default_rng(0)
@@ -218,6 +222,17 @@ class Predictor:
             logits=logits,
             times_ms=times_ms,
         )
+
+
+def _flaw_of_path(path: str) -> str:
+    """Say what keeps a path from being opened at all, or ""."""
+    if not os.path.exists(path):
+        return f" does not exist{nearest_file(path)}"
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # decoders written in C crash on such names
+        return ": the name is not valid UTF-8, which decoders need; rename the file"
+    return ""
 
 
 def mean_scores(logits: np.ndarray) -> np.ndarray:

@@ -65,7 +65,8 @@ class ResultWriter:
         self._top_k = top_k
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("w", encoding="utf-8", newline="")
+            # File names need not be valid Unicode; what is not, is written as \\udcXX.
+            self._file = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
         except OSError as err:
             raise ConfigError(f"--output {path}: cannot be written: {err}") from err
         self._csv = csv.writer(self._file) if suffix == ".csv" else None

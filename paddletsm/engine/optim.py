@@ -9,7 +9,8 @@
     fc weight        5               1              (without fc_lr_mult: 1, 1)
     fc bias          10              0              (without fc_lr_mult: 2, 0)
 
-Source: mit-han-lab/temporal-shift-module ``get_optim_policies``, MMAction2 ``TSMOptimWrapperConstructor``.
+Source: mit-han-lab/temporal-shift-module (get_optim_policies), MMAction2
+(TSMOptimWrapperConstructor).
 """
 
 from __future__ import annotations

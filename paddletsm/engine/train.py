@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import paddle
 
-from paddletsm.data import Batch, Failure
 from paddletsm.engine.checkpoint import find_state, load_state, save_state, save_weights
 from paddletsm.engine.distributed import (
     average_statistics,
@@ -27,9 +26,8 @@ from paddletsm.engine.progress import Bar, Eta, Meter, Stopwatch
 from paddletsm.engine.results import write_curves
 from paddletsm.engine.setup import Setup, TrainOptions, prepare
 from paddletsm.engine.signals import StopRequest
+from paddletsm.engine.step import train_step
 from paddletsm.errors import ConfigError, DataError, PaddleTSMError
-from paddletsm.metrics import top_k_hits
-from paddletsm.models.losses import classification_loss
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +43,7 @@ class TrainState:
         epoch: finished epochs.
         step: finished steps of the epoch in progress.
         global_step: finished steps of the run.
-        failed: samples of the epoch in progress that could not be read.
+        meter: sums over the epoch in progress; failed samples among them.
         best: values of the best validation so far.
         unread: validation samples that could not be read, in the latest validation.
     """
@@ -53,12 +51,12 @@ class TrainState:
     epoch: int = 0
     step: int = 0
     global_step: int = 0
-    failed: int = 0
+    meter: Meter = field(default_factory=Meter)
     best: dict[str, float] = field(default_factory=dict)
     unread: int = 0
 
 
-class Stopped(PaddleTSMError):
+class RunStoppedError(PaddleTSMError):
     """The run was asked to stop; its state is saved."""
 
     def __init__(self, signum: int) -> None:
@@ -73,7 +71,7 @@ def train(config: Any, options: TrainOptions) -> TrainState:
         The final state; ``unread`` counts validation samples that could not be read.
 
     Raises:
-        Stopped: after SIGINT or SIGTERM, once the state is saved.
+        RunStoppedError: after SIGINT or SIGTERM, once the state is saved.
         PaddleTSMError: wrong input, too many broken videos, or a loss that is not finite.
     """
     setup = prepare(config, options)
@@ -97,7 +95,7 @@ def _restore(setup: Setup) -> TrainState:
             )
     if setup.scaler is not None and meta.get("scaler"):
         setup.scaler.load_state_dict(meta["scaler"])
-    state = TrainState(**meta["state"])
+    state = TrainState(**{**meta["state"], "meter": Meter(**meta["state"]["meter"])})
     if setup.world.is_main:
         setup.log.drop_after(state.global_step)
     logger.info("resumed from %s: epoch %d, step %d", path, state.epoch + 1, state.step)
@@ -144,13 +142,17 @@ def _run_epochs(setup: Setup, state: TrainState, stop: StopRequest) -> None:
             is_due = (state.epoch + 1) % config.valid_interval == 0 or is_last
             if setup.valid_loader is not None and is_due:
                 _validate(setup, state, stop, eta)
-            state.epoch, state.step, state.failed = state.epoch + 1, 0, 0
+            _next_epoch(state)
             _save_epoch(setup, state, is_last)
     finally:
         bar.close()
     if setup.world.is_main:
         write_curves(setup.log, setup.folder / "curves.png", config.model_name)
     _say_end(setup, state)
+
+
+def _next_epoch(state: TrainState) -> None:
+    state.epoch, state.step, state.meter = state.epoch + 1, 0, Meter()
 
 
 def _make_eta(setup: Setup, state: TrainState, last_step: int, steps_per_epoch: int) -> Eta:
@@ -166,20 +168,19 @@ def _make_eta(setup: Setup, state: TrainState, last_step: int, steps_per_epoch: 
 def _train_epoch(
     setup: Setup, state: TrainState, stop: StopRequest, eta: Eta, bar: Bar, last_step: int
 ) -> None:
-    """Train the rest of the epoch in progress; save and raise Stopped when asked to stop."""
+    """Train the rest of the epoch in progress; save and raise RunStoppedError when asked to stop."""
     config = setup.config
     setup.network.train()
     setup.model.train()  # the wrapper's train() does not know which layers stay fixed
     batches = setup.batches(state.epoch)
     todo = batches[state.step : state.step + last_step - state.global_step]
     sync_every = 1 if setup.device == "cpu" else min(_GPU_SYNC_STEPS, config.log_interval)
-    epoch_meter, meter = Meter(), Meter()
+    meter = Meter()
     sums, waited, since_sync = paddle.zeros([5], "float32"), 0.0, 0
     clock = Stopwatch()
     for batch in setup.train_loader.iterate(todo, epoch=state.epoch):
         rate = setup.schedule(state.global_step)
         setup.optimizer.set_lr(rate)
-        _log_failures(batch.failed)
         sums = sums + train_step(setup, batch, state.global_step)
         state.step, state.global_step = state.step + 1, state.global_step + 1
         waited, since_sync = waited + batch.wait_s, since_sync + 1
@@ -189,7 +190,7 @@ def _train_epoch(
         signal_sum = np.append(sums.numpy(), float(stop.signum))
         totals = sum_over_processes(signal_sum, setup.world)
         seconds = clock.lap()
-        for one in (meter, epoch_meter):
+        for one in (meter, state.meter):
             one.add(totals, waited, seconds, since_sync)
         eta.step(seconds, since_sync)
         bar.advance(since_sync, f"loss {meter.values()['loss']:.3f} ETA {eta}")
@@ -198,66 +199,10 @@ def _train_epoch(
         if meter.steps >= config.log_interval:
             _log_interval(setup, state, meter, rate, eta, len(batches))
             meter = Meter()
+        if state.step == len(batches) or state.global_step == last_step:
+            _record_epoch(setup, state, rate)
         if totals[5] > 0:
             _stop(setup, state, stop)
-    _record_epoch(setup, state, epoch_meter, rate)
-
-
-def train_step(setup: Setup, batch: Batch, global_step: int) -> paddle.Tensor:
-    """One forward, backward and update.
-
-    Returns:
-        [loss, top1, top5, clips, failed] summed over this process's clips.
-    """
-    options = setup.options
-    # Dropout depends on (seed, step, process) alone, so a resumed run needs no generator state.
-    paddle.seed(_step_seed(setup.config.seed, global_step, setup.world.rank))
-    is_empty = batch.clips is None
-    if is_empty:  # the other processes wait for this one's gradients
-        clips, labels = _dummy_batch(setup)
-    else:
-        clips, labels = paddle.to_tensor(batch.clips[:, 0]), paddle.to_tensor(batch.labels)
-    with paddle.amp.auto_cast(enable=options.amp, level=options.amp_level):
-        logits = setup.network(clips)
-        loss = classification_loss(logits, labels, setup.config.MODEL.label_smoothing)
-    if is_empty:
-        loss = loss * 0.0
-    if setup.scaler is None:
-        loss.backward()
-        setup.optimizer.step()
-    else:
-        setup.scaler.scale(loss).backward()
-        setup.scaler.step(setup.optimizer)
-        setup.scaler.update()
-    setup.optimizer.clear_grad()
-    if is_empty:
-        return paddle.to_tensor([0.0, 0.0, 0.0, 0.0, float(len(batch.failed))])
-    return _step_sums(logits.detach(), labels, loss.detach(), len(batch.failed))
-
-
-def _step_sums(
-    logits: paddle.Tensor, labels: paddle.Tensor, loss: paddle.Tensor, failed: int
-) -> paddle.Tensor:
-    count = len(labels)
-    if logits.place.is_cpu_place():
-        scores, numbers = logits.numpy(), labels.numpy()
-        top1, top5 = (int(top_k_hits(scores, numbers, k).sum()) for k in (1, 5))
-        return paddle.to_tensor([float(loss) * count, top1, top5, count, failed], "float32")
-    own = paddle.take_along_axis(logits, labels.unsqueeze(1), 1)
-    not_worse = (logits >= own).sum(1)
-    hits = [(not_worse <= min(k, logits.shape[1])).astype("float32").sum() for k in (1, 5)]
-    counts = paddle.to_tensor([float(count), float(failed)])
-    return paddle.concat([paddle.stack([loss.astype("float32") * count, *hits]), counts])
-
-
-def _step_seed(seed: int, global_step: int, rank: int) -> int:
-    return int(np.random.SeedSequence([seed, global_step, rank]).generate_state(1)[0])
-
-
-def _dummy_batch(setup: Setup) -> tuple[paddle.Tensor, paddle.Tensor]:
-    size = setup.train_loader.dataset.pipeline.target_size or 224
-    clips = paddle.zeros([1, setup.model.num_seg, 3, size, size])
-    return clips, paddle.zeros([1], "int64")
 
 
 def _check_totals(setup: Setup, state: TrainState, totals: np.ndarray) -> None:
@@ -269,26 +214,15 @@ def _check_totals(setup: Setup, state: TrainState, totals: np.ndarray) -> None:
             "grad_clip. The last saved state is in "
             f"{setup.folder}"
         )
-    state.failed += int(totals[4])
+    failed = int(state.meter.failed)
     limit = setup.config.DATASET.max_bad_fraction
     total = len(setup.train_loader.dataset)
-    if state.failed > limit * total:
+    if failed > limit * total:
         raise DataError(
-            f"{state.failed} of {total} training samples of epoch {state.epoch + 1} could not be "
+            f"{failed} of {total} training samples of epoch {state.epoch + 1} could not be "
             f"read, more than DATASET.max_bad_fraction = {limit:g}; each is named above and in "
             f"{setup.folder / 'train.log'}"
         )
-
-
-_reported: set[str] = set()
-
-
-def _log_failures(failures: tuple[Failure, ...]) -> None:
-    """Name every broken file once."""
-    for failure in failures:
-        if failure.path not in _reported:
-            _reported.add(failure.path)
-            logger.warning("skipped in training: %s", failure.reason)
 
 
 def _log_interval(
@@ -312,17 +246,17 @@ def _log_interval(
     )
 
 
-def _record_epoch(setup: Setup, state: TrainState, meter: Meter, rate: float) -> None:
-    values = {"lr": rate, **meter.values(), "failed": state.failed}
-    if state.failed:
+def _record_epoch(setup: Setup, state: TrainState, rate: float) -> None:
+    failed = int(state.meter.failed)
+    if failed:
         logger.warning(
             "epoch %d: %d training samples could not be read and were skipped",
             state.epoch + 1,
-            state.failed,
+            failed,
         )
     if setup.world.is_main:
-        head = {"split": "train", "epoch": state.epoch + 1, "step": state.global_step}
-        setup.log.append({**head, **values})
+        head = {"split": "train", "epoch": state.epoch + 1, "step": state.global_step, "lr": rate}
+        setup.log.append({**head, **state.meter.values(), "failed": failed})
 
 
 def _validate(setup: Setup, state: TrainState, stop: StopRequest, eta: Eta) -> None:
@@ -341,10 +275,6 @@ def _validate(setup: Setup, state: TrainState, stop: StopRequest, eta: Eta) -> N
     eta.validation(time.perf_counter() - start)
     values = scored.metrics()
     state.unread = int(values["num_failed"])
-    for failure in scored.failures:
-        if failure.path not in _reported:
-            _reported.add(failure.path)
-            logger.warning("failed in validation: %s", failure.reason)
     is_best = values["top1"] > state.best.get("top1", -1.0)
     if is_best:
         state.best = {k: values[k] for k in ("top1", "top5", "loss")}
@@ -366,7 +296,7 @@ def _validate(setup: Setup, state: TrainState, stop: StopRequest, eta: Eta) -> N
         if is_best:
             save_weights(setup.model, setup.folder / f"{config.model_name}_best.pdparams")
     if sum_over_processes(np.array([float(stop.signum)]), setup.world)[0] > 0:
-        state.epoch, state.step, state.failed = state.epoch + 1, 0, 0
+        _next_epoch(state)
         _stop(setup, state, stop)
 
 
@@ -392,7 +322,7 @@ def _stop(setup: Setup, state: TrainState, stop: StopRequest) -> None:
         )
         logger.warning(message)
         tell_terminal(message)
-    raise Stopped(stop.signum or 15)
+    raise RunStoppedError(stop.signum or 15)
 
 
 def _say_end(setup: Setup, state: TrainState) -> None:

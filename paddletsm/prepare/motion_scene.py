@@ -19,8 +19,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+
+from paddletsm.data.backends import opencv
 
 OPPOSITES: tuple[tuple[str, str], ...] = (
     ("move_right", "move_left"),
@@ -140,6 +141,7 @@ def _render_forward(
 
 def _paste(picture: np.ndarray, patch: np.ndarray, pose: dict[str, float]) -> None:
     """Draw the object into ``picture``, float32 [S, S, 3], which wraps round at its borders."""
+    cv2 = opencv()
     size = picture.shape[0]
     diameter = _SMALLEST * (_LARGEST / _SMALLEST) ** pose["growth"] * size
     box = min(size, math.ceil(diameter) + 2)
@@ -158,6 +160,7 @@ def _paste(picture: np.ndarray, patch: np.ndarray, pose: dict[str, float]) -> No
 
 def _slide(background: np.ndarray, right: float, down: float) -> np.ndarray:
     """The periodic background moved by a fraction of pixels."""
+    cv2 = opencv()
     side = background.shape[0]
     matrix = np.array([[1.0, 0.0, right % side], [0.0, 1.0, down % side]])
     return cv2.warpAffine(background, matrix, (side, side), borderMode=cv2.BORDER_WRAP)
@@ -194,6 +197,7 @@ def _smooth_noise(
     rng: np.random.Generator, side: int, cells: int, *, contrast: float = 1.5
 ) -> np.ndarray:
     """Periodic smooth noise in 0..1, float32 [side, side]."""
+    cv2 = opencv()
     grid = rng.uniform(-1, 1, size=(cells, cells)).astype(np.float32)
     padded = np.pad(grid, 2, mode="wrap")
     per_cell = -(-side // cells)
@@ -218,6 +222,7 @@ def _mix(field: np.ndarray, colours: np.ndarray) -> np.ndarray:
 
 def _shape_mask(rng: np.random.Generator) -> np.ndarray:
     """A random rounded polygon (or ellipse) that fills the patch, float32 [P, P] in 0..1."""
+    cv2 = opencv()
     corners = int(rng.integers(3, 8))
     mask = np.zeros((_PATCH, _PATCH), np.uint8)
     middle, reach = _PATCH / 2, _PATCH / 2 - 2

@@ -13,6 +13,7 @@ import pickletools
 import re
 import struct
 import types
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -72,7 +73,8 @@ def load_torch(path: Path) -> Any:
         )
     torch = _import_torch(path)
     try:
-        with _numpy_scalars_allowed(torch):
+        with _numpy_scalars_allowed(torch), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             value = torch.load(path, map_location="cpu", weights_only=True)
     except _TORCH_ERRORS as err:
         raise WeightsError(_explain(path, err)) from err

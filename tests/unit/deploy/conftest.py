@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import copy
+import logging
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import paddle
 import pytest
 
 from paddletsm.deploy import Predictor, export_model
+from paddletsm.deploy import export as export_module
 from paddletsm.models import Recognizer2D, ResNetTSM, TSMHead
 from tests.conftest import random_frames, write_video
 
@@ -71,6 +75,16 @@ def random_clips(count: int, seed: int = 1) -> np.ndarray:
     return rng.standard_normal((count, NUM_SEG, 3, SIZE, SIZE), np.float32)
 
 
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Commands configure the package's logger for the streams of their test; undo it."""
+    logger = logging.getLogger("paddletsm")
+    before = (list(logger.handlers), logger.level, logger.propagate)
+    yield
+    logger.handlers[:], level, logger.propagate = before
+    logger.setLevel(level)
+
+
 @pytest.fixture(scope="session")
 def model() -> Recognizer2D:
     return make_model()
@@ -80,6 +94,17 @@ def model() -> Recognizer2D:
 def artefact_dir(model: Recognizer2D, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Read only: copy it before breaking it."""
     return export(model, tmp_path_factory.mktemp("inference") / "tiny", weights_sha256="ab" * 32)
+
+
+@pytest.fixture
+def saved_before(artefact_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare tests of everything else the seconds that Paddle takes to save the same network."""
+
+    def copy_network(model: Recognizer2D, stem: Path, size: tuple[int, ...]) -> None:
+        for suffix in (".pdmodel", ".pdiparams"):
+            shutil.copy(artefact_dir / f"tiny{suffix}", f"{stem}{suffix}")
+
+    monkeypatch.setattr(export_module, "_save_network", copy_network)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from paddletsm.deploy import export as export_module
 from paddletsm.errors import ConfigError, ExportError
 from paddletsm.models import Recognizer2D, ResNet, TSNHead
 from tests.unit.deploy.conftest import (
+    CENTRE,
     LABELS,
     NUM_SEG,
     SIZE,
@@ -85,6 +86,7 @@ def test_inference_yml_holds_what_was_given(artefact_dir: Path) -> None:
     assert artefact.versions["paddle"] == paddle.__version__
 
 
+@pytest.mark.usefixtures("saved_before")
 def test_views_are_written_into_the_protocol(model: Recognizer2D, tmp_path: Path) -> None:
     folder = export(model, tmp_path / "out", spec=make_spec("TenCrop", twice=True))
     assert read_artefact(folder).protocol == {"clips": 2, "crops": 10, "average": "scores"}
@@ -117,6 +119,7 @@ def test_nothing_is_printed(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.usefixtures("saved_before")
 def test_earlier_artefact_is_replaced_and_notes_are_kept(
     model: Recognizer2D, tmp_path: Path
 ) -> None:
@@ -129,6 +132,7 @@ def test_earlier_artefact_is_replaced_and_notes_are_kept(
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.usefixtures("saved_before")
 def test_folder_that_lost_its_yml_can_be_filled_again(model: Recognizer2D, tmp_path: Path) -> None:
     folder = export(model, tmp_path / "out")
     (folder / "inference.yml").unlink()
@@ -140,6 +144,7 @@ def _wrong_network(*_: object) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.usefixtures("saved_before")
 def test_failed_check_leaves_the_folder_as_it_was(
     model: Recognizer2D, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_first: bool
 ) -> None:
@@ -166,6 +171,7 @@ class _OffBy:
 
 
 @pytest.mark.parametrize("offset", [3e-4, float("nan")])
+@pytest.mark.usefixtures("saved_before")
 def test_difference_above_tolerance_is_refused(
     model: Recognizer2D, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offset: float
 ) -> None:
@@ -183,14 +189,11 @@ def test_difference_above_tolerance_is_refused(
         ({"name": "a/b"}, ExportError, "plain file name"),
         ({"protocol": {"crops": 3}}, ExportError, "crops = 3, PIPELINE.test means 1"),
         ({"spec": {**make_spec(), "smaple": {}}}, ConfigError, "did you mean 'sample'"),
-        (
-            {"spec": {**make_spec(), "transform": [{"Normalization": {}}]}},
-            ExportError,
-            "CenterCrop",
-        ),
+        ({"spec": {**CENTRE, "transform": CENTRE["transform"][-1:]}}, ExportError, "add a crop"),
         ({"metrics": {"top1": object()}}, ExportError, r"metrics\.top1: object cannot"),
     ],
 )
+@pytest.mark.usefixtures("saved_before")
 def test_contradictions_are_refused(
     model: Recognizer2D,
     tmp_path: Path,
@@ -203,6 +206,7 @@ def test_contradictions_are_refused(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("saved_before")
 def test_wrong_number_of_segments_is_refused(model: Recognizer2D, tmp_path: Path) -> None:
     spec = make_spec()
     spec["sample"]["num_seg"] = 8

@@ -103,8 +103,7 @@ def test_groups_are_the_references(shared_dir: Path, key: str) -> None:
     head = TSNHead(400, 2048) if key == "tsn_r50" else TSMHead(400, 2048)
     multipliers = parameter_multipliers(Recognizer2D(net, head), fc_lr_mult="no_fc" not in key)
     ours = {
-        _reference_name(name): [factor.rate, factor.decay]
-        for name, factor in multipliers.items()
+        _reference_name(name): [factor.rate, factor.decay] for name, factor in multipliers.items()
     }
     groups = json.loads((shared_dir / "parity/optim_groups.json").read_text())[key]["lr_wd_mult"]
     theirs = {name.replace("conv.net.", "conv."): value for name, value in groups.items()}

@@ -33,7 +33,7 @@ def best_weights(config: Config) -> Path:
     return run_folder(config) / f"{config.model_name}_best.pdparams"
 
 
-def test(
+def run_test(
     config: Config,
     *,
     weights: str | None = None,
@@ -106,14 +106,12 @@ def test(
         }
         samples = loader.dataset.samples
         values = write_test_results(folder, scored, samples, class_names(config), facts)
-        _report(values, scored, folder)
+        _report(values, folder)
     leave_world(world)
     return values
 
 
-def _report(values: dict[str, Any], scored: Any, folder: Path) -> None:
-    for failure in scored.failures:
-        logger.warning("failed: %s", failure.reason)
+def _report(values: dict[str, Any], folder: Path) -> None:
     protocol = values["protocol"]
     logger.info(
         "test of %d clips (%d segments x %d clips x %d crops, scores averaged%s): "

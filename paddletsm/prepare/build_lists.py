@@ -1,0 +1,109 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""List files: reading the official ones of a data set, writing those that training reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from paddletsm.errors import DataError
+from paddletsm.utils.io import nearest_file, write_atomic
+from paddletsm.utils.text import nearest
+
+
+def read_lines(path: Path) -> list[tuple[str, str]]:
+    """Return (where, text) of every line that is not blank; where = "file:line".
+
+    Raises:
+        DataError: missing, unreadable or empty file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as err:
+        raise DataError(f"{path}: no such file{nearest_file(path)}") from err
+    except (OSError, UnicodeDecodeError) as err:
+        raise DataError(f"{path}: cannot be read as text: {err}") from err
+    lines = enumerate(text.splitlines(), 1)
+    rows = [(f"{path}:{number}", line.strip()) for number, line in lines if line.strip()]
+    if not rows:
+        raise DataError(f"{path}: the file is empty")
+    return rows
+
+
+def read_class_index(path: Path) -> list[str]:
+    """Read ``1 ApplyEyeMakeup`` lines, numbered from one; the name at place k has label k.
+
+    Raises:
+        DataError: with file and line.
+    """
+    names: list[str] = []
+    for where, text in read_lines(path):
+        number, _, name = text.partition(" ")
+        if not number.isdigit() or not name.strip():
+            raise DataError(f"{where}: {text!r} is not 'number class', such as '1 ApplyEyeMakeup'")
+        if int(number) != len(names) + 1:
+            raise DataError(
+                f"{where}: class number {number} where {len(names) + 1} is due; "
+                "the numbers run from 1 without gaps"
+            )
+        if name.strip() in names:
+            raise DataError(f"{where}: class {name.strip()!r} is there twice")
+        names.append(name.strip())
+    return names
+
+
+def read_split(path: Path, class_names: Sequence[str]) -> list[tuple[str, int]]:
+    """Read ``Class/video.avi [number]`` lines into (``Class/video``, label from zero) pairs.
+
+    Lists for training state the class's number, from one; those for testing leave it out.
+
+    Raises:
+        DataError: unknown class, or a number that is not the class's; with file and line.
+    """
+    labels = {name: label for label, name in enumerate(class_names)}
+    entries = []
+    for where, text in read_lines(path):
+        name, *number = text.split()
+        class_name, _, file_name = name.replace("\\", "/").rpartition("/")
+        if class_name not in labels:
+            raise DataError(
+                f"{where}: {class_name or text!r} is no class of classInd.txt"
+                f"{nearest(class_name, class_names)}"
+            )
+        label = labels[class_name]
+        if number and number != [str(label + 1)]:
+            raise DataError(
+                f"{where}: number {' '.join(number)}, but {class_name} is number {label + 1}"
+            )
+        entries.append((f"{class_name}/{Path(file_name).stem}", label))
+    return entries
+
+
+def write_list(path: Path, rows: Iterable[tuple[object, ...]]) -> Path:
+    """Write one line per row, columns separated by blanks; a path with white space is quoted.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    lines = []
+    for name, *columns in rows:
+        quoted = f'"{name}"' if any(map(str.isspace, str(name))) else str(name)
+        lines.append(" ".join([quoted, *map(str, columns)]))
+    return write_text(path, lines)
+
+
+def write_text(path: Path, lines: Iterable[str]) -> Path:
+    """Write lines to a file, whole or not at all; returns ``path``.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    try:
+        write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
+    except OSError as err:
+        raise DataError(f"{path}: cannot be written: {err}") from err
+    return path

@@ -1,0 +1,183 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paddletsm.data import load_index, natural_key
+from paddletsm.errors import ConfigError, DataError
+
+
+def write(path: Path, text: str | bytes) -> Path:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+LINES = [  # format, line, path, num_frames, label
+    ("VideoDataset", "a/b.avi 3", "a/b.avi", None, 3),
+    ("VideoDataset", "a/b.avi,3", "a/b.avi", None, 3),
+    ("VideoDataset", "a/b.avi\t3", "a/b.avi", None, 3),
+    ("VideoDataset", "  a/b.avi   3  ", "a/b.avi", None, 3),
+    ("VideoDataset", "my clip.avi 3", "my clip.avi", None, 3),
+    ("VideoDataset", '"my clip 7" 3', "my clip 7", None, 3),
+    ("VideoDataset", "'my clip 7', 3", "my clip 7", None, 3),
+    ("VideoDataset", "my clip 7,3", "my clip 7", None, 3),
+    ("VideoDataset", "my  clip 7\t3", "my  clip 7", None, 3),
+    ("VideoDataset", "Lee, Bruce.avi 3", "Lee, Bruce.avi", None, 3),
+    ("VideoDataset", "a\\b c.avi 3", "a/b c.avi", None, 3),
+    ("VideoDataset", "5 3", "5", None, 3),
+    ("VideoDataset", "视频.avi 3", "视频.avi", None, 3),
+    ("FrameDataset", "a/b 120 3", "a/b", 120, 3),
+    ("FrameDataset", "a/b,120,3", "a/b", 120, 3),
+    ("FrameDataset", "a/b\t120\t3", "a/b", 120, 3),
+    ("FrameDataset", "my clip 120 3", "my clip", 120, 3),
+    ("FrameDataset", '"my clip 7" 120 3', "my clip 7", 120, 3),
+    ("FrameDataset", "12 120 3", "12", 120, 3),
+    ("FrameDataset", "a/b 3", "a/b", None, 3),
+]
+
+
+@pytest.mark.parametrize(("form", "line", "path", "num_frames", "label"), LINES)
+def test_lines(
+    tmp_path: Path, form: str, line: str, path: str, num_frames: int | None, label: int
+) -> None:
+    file = write(tmp_path / "a.list", f"first 1 1\n{line}\n" if form[0] == "F" else f"x 1\n{line}")
+    sample = load_index(file, format=form).samples[1]
+    assert (sample.path, sample.num_frames, sample.label) == (path, num_frames, label)
+    assert (sample.id, sample.where) == (1, f"{file}:2")
+
+
+BAD_LINES = [  # format, line, message
+    ("VideoDataset", "", "blank line"),
+    ("VideoDataset", "   ", "blank line"),
+    ("VideoDataset", "a.avi", "no label"),
+    ("VideoDataset", "a.avi walk", "'walk' is not a whole number"),
+    ("VideoDataset", "a.avi 1.0", "'1.0' is not a whole number"),
+    ("VideoDataset", "a.avi -1", "negative label -1"),
+    ("VideoDataset", "a 120 3", "3 columns.*FrameDataset"),
+    ("VideoDataset", "a,120,3", "3 columns.*FrameDataset"),
+    ("FrameDataset", "a 7 120 3", "4 columns.*quote"),
+    ("FrameDataset", "a 0 3", "num_frames is 0"),
+    ("FrameDataset", "a 120", "^$"),  # a path and a label: fine
+    ("FrameDataset", "a 120 x", "'x' is not a whole number"),
+]
+
+
+@pytest.mark.parametrize(("form", "line", "match"), BAD_LINES)
+def test_bad_lines_are_named(tmp_path: Path, form: str, line: str, match: str) -> None:
+    file = write(tmp_path / "a.list", f"ok 1\n{line}\nok 1\n")
+    if match == "^$":
+        assert len(load_index(file, format=form).samples) == 3
+        return
+    with pytest.raises(DataError, match=match) as caught:
+        load_index(file, format=form)
+    assert str(caught.value).startswith(f"{file}:2: ")
+
+
+def test_encodings_and_line_ends(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.list", b"\xef\xbb\xbfa.avi 0\r\nb.avi 1\r\n")
+    assert [s.path for s in load_index(file).samples] == ["a.avi", "b.avi"]
+    with pytest.raises(DataError, match="not UTF-8"):
+        load_index(write(tmp_path / "b.list", "a.avi 0".encode("utf-16")))
+
+
+def test_prefix_and_suffix(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.list", "c/a 0\nc/b.avi 1\nc/d.AVI 1\n")
+    index = load_index(file, data_prefix="data/videos", suffix=".avi")
+    assert [s.path for s in index.samples] == [
+        "data/videos/c/a.avi",
+        "data/videos/c/b.avi",
+        "data/videos/c/d.AVI",
+    ]
+    frames = load_index(file, format="FrameDataset", suffix="img_{:05}.jpg")
+    assert frames.samples[0].path == "c/a"
+    assert frames.class_names is None
+
+
+def test_labels_out_of_range(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.list", "a 0\nb 5\nc 2\n")
+    with pytest.raises(DataError, match=r"a.list:2: label 5, but num_classes is 3 .*0 to 2"):
+        load_index(file, num_classes=3)
+    assert len(load_index(file, num_classes=6).samples) == 3
+    one_based = write(tmp_path / "b.list", "a 1\nb 3\nc 2\n")
+    with pytest.raises(DataError, match=r"b.list:2: .*run from 1 to 3.*subtract 1"):
+        load_index(one_based, num_classes=3)
+
+
+def test_missing_and_empty(tmp_path: Path) -> None:
+    write(tmp_path / "ucf101_train.txt", "a 0")
+    with pytest.raises(
+        DataError, match=r"did you mean '.*ucf101_train.txt'.*prepare_data.py ucf101"
+    ):
+        load_index(tmp_path / "ucf101_trian.txt")
+    with pytest.raises(DataError, match=r"nor does the folder .*nix.*prepare_data.py --help"):
+        load_index(tmp_path / "nix/deep/a.txt")
+    with pytest.raises(DataError, match="the list is empty"):
+        load_index(write(tmp_path / "empty.txt", ""))
+    with pytest.raises(ConfigError, match="did you mean 'VideoDataset'"):
+        load_index(tmp_path, format="VideoDatset")
+
+
+def make_folder(root: Path, names: list[str]) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def test_class_folders(tmp_path: Path) -> None:
+    root = make_folder(
+        tmp_path / "videos",
+        [
+            "class10/v2.AVI",
+            "class10/v10.mp4",
+            "class10/notes.txt",
+            "class2/a b.webm",
+            ".cache/x.avi",
+        ],
+    )
+    index = load_index(root, num_classes=2)
+    assert index.class_names == ("class2", "class10")
+    assert [(Path(s.path).name, s.label, s.id) for s in index.samples] == [
+        ("a b.webm", 0, 0),
+        ("v2.AVI", 1, 1),
+        ("v10.mp4", 1, 2),
+    ]
+    with pytest.raises(DataError, match="2 class folders, but num_classes is 3"):
+        load_index(root, num_classes=3)
+
+
+def test_class_folders_of_another_split(tmp_path: Path) -> None:
+    """A validation folder without one of the classes must not renumber the others."""
+    root = make_folder(tmp_path / "valid", ["walk/a.avi"])
+    index = load_index(root, class_names=["run", "walk"], num_classes=2)
+    assert [s.label for s in index.samples] == [1]
+    assert index.class_names == ("run", "walk")
+    with pytest.raises(DataError, match="'walk' is no class of the training set; did you mean"):
+        load_index(root, class_names=["run", "walks"])
+
+
+def test_class_folders_of_frames(tmp_path: Path) -> None:
+    names = ["run/v1/img_00001.jpg", "run/v2/img_00001.jpg", "walk/v3/img_00001.jpg"]
+    root = make_folder(tmp_path / "frames", names)
+    index = load_index(root, format="FrameDataset")
+    assert [(Path(s.path).name, s.label) for s in index.samples] == [
+        ("v1", 0),
+        ("v2", 0),
+        ("v3", 1),
+    ]
+    with pytest.raises(DataError, match="no videos in its 2 class folders"):
+        load_index(root)
+
+
+def test_folder_without_classes(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no sub-folders"):
+        load_index(make_folder(tmp_path / "flat", ["a.avi"]))
+
+
+def test_natural_order() -> None:
+    names = ["b10", "b9", "a", "10", "9", "B1"]
+    assert sorted(names, key=natural_key) == ["9", "10", "a", "B1", "b9", "b10"]

@@ -1,0 +1,162 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a user names becomes a fixed list of clips."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from paddletsm.deploy import Prediction
+from paddletsm.deploy.inputs import collect_inputs
+from paddletsm.deploy.results import ResultWriter, as_text
+from paddletsm.errors import ConfigError, DataError
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """clips/{b.avi, notes.md, a/{x 1.MP4, y.mkv}, frames/{img_00001.jpg}}, and it is the cwd."""
+    names = ("b.avi", "notes.md", "a/x 1.MP4", "a/y.mkv", "frames/img_00001.jpg")
+    for name in names:
+        path = tmp_path / "clips" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("names", "takes_frames", "expected"),
+    [
+        (["clips/b.avi"], False, ["clips/b.avi"]),
+        (["clips"], False, ["clips/b.avi", "clips/a/x 1.MP4", "clips/a/y.mkv"]),
+        (["clips"], True, ["clips/b.avi", "clips/a/x 1.MP4", "clips/a/y.mkv", "clips/frames"]),
+        (["clips/frames"], True, ["clips/frames"]),
+        (["clips/*.avi"], False, ["clips/b.avi"]),
+        (["clips/a/*"], False, ["clips/a/x 1.MP4", "clips/a/y.mkv"]),
+        (["clips/**/*.mkv"], False, ["clips/a/y.mkv"]),
+        (["clips/b.avi", "gone.avi"], False, ["clips/b.avi", "gone.avi"]),
+        (["clips/a/y.mkv", "clips/b.avi"], False, ["clips/a/y.mkv", "clips/b.avi"]),
+    ],
+)
+def test_files_folders_and_patterns(
+    tree: Path, names: list[str], takes_frames: bool, expected: list[str]
+) -> None:
+    assert collect_inputs(names, takes_frames=takes_frames) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("clips/b.avi", "clips/b.avi"),
+        ("clips/b.avi 3", "clips/b.avi"),
+        ("clips/b.avi 120 3", "clips/b.avi"),
+        ("clips/a/x 1.MP4", "clips/a/x 1.MP4"),
+        ("'clips/a/x 1.MP4' 3", "clips/a/x 1.MP4"),
+        ("clips/a/x 1.MP4\t3", "clips/a/x 1.MP4"),
+        ("clips/a/x 1.MP4,3", "clips/a/x 1.MP4"),
+        ('"clips/a/x 1.MP4", 3', "clips/a/x 1.MP4"),
+        ("gone.avi 3", "gone.avi"),
+    ],
+)
+def test_lines_of_a_list(tree: Path, line: str, expected: str) -> None:
+    for name in ("clips.txt", "clips.list", "clips.csv"):
+        Path(name).write_text(f"{line}\nclips/b.avi\n")
+        assert collect_inputs([name]) == [expected, "clips/b.avi"]
+
+
+def test_listed_paths_may_start_from_the_folder_of_the_list(tree: Path) -> None:
+    Path("clips/all.txt").write_text("a/y.mkv 0\n")
+    assert collect_inputs(["clips/all.txt"]) == ["clips/a/y.mkv"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", r"bad\.txt: the list is empty"),
+        (b"clips/b.avi\n\nclips/b.avi\n", r"bad\.txt:2: blank line"),
+        (b"'clips/b.avi 3\n", r"bad\.txt:1: No closing quotation"),
+        (b"\xff\xfe\xff\n", r"bad\.txt: the list cannot be read"),
+    ],
+)
+def test_malformed_list_is_refused(tree: Path, content: bytes, words: str) -> None:
+    Path("bad.txt").write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        collect_inputs(["bad.txt"])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("clips/c.avi", r"clips/c\.avi does not exist; did you mean 'clips/b\.avi'"),
+        ("empty", "empty: no video in this folder"),
+        ("clips/frames", "was not exported for folders of frames"),
+        ("clips/*.wmv", r"clips/\*\.wmv: no file matches"),
+    ],
+)
+def test_inputs_that_mean_nothing_are_refused(tree: Path, name: str, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        collect_inputs([name])
+
+
+GOOD = Prediction(
+    "a, b.avi", ("jump",), (1,), (0.75,), np.zeros((1, 2)), {"open": 1.0, "infer": 2.5}
+)
+BAD = Prediction("bad.avi", error="bad.avi: truncated")
+
+
+def test_text_names_file_class_score_and_times() -> None:
+    assert as_text(GOOD).splitlines() == [
+        "a, b.avi",
+        "   75.00 %  jump  (class 1)",
+        "  ms: open 1.0, infer 2.5",
+    ]
+    assert as_text(BAD) == "bad.avi\n  failed: bad.avi: truncated"
+
+
+def test_lines_are_on_disk_before_the_next_clip(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "out.jsonl"
+    with ResultWriter(path, top_k=1) as writer:
+        writer.write(GOOD)
+        first = json.loads(path.read_text())
+        writer.write(BAD)
+    assert first["top"] == [{"label": "jump", "id": 1, "score": 0.75}]
+    assert first["times_ms"] == {"open": 1.0, "infer": 2.5}
+    second = json.loads(path.read_text().splitlines()[1])
+    assert second == {"path": "bad.avi", "error": "bad.avi: truncated", "top": [], "times_ms": {}}
+
+
+def test_csv_has_one_row_per_clip(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    with ResultWriter(path, top_k=2) as writer:
+        writer.write(GOOD)
+        writer.write(BAD)
+    with path.open(newline="") as file:
+        good, bad = csv.DictReader(file)
+    assert (good["path"], good["label1"], good["id1"], good["score1"]) == (
+        "a, b.avi",
+        "jump",
+        "1",
+        "0.75",
+    )
+    assert (good["label2"], good["open_ms"], good["decode_ms"], good["error"]) == (
+        "",
+        "1.0",
+        "",
+        "",
+    )
+    assert (bad["path"], bad["error"], bad["label1"]) == ("bad.avi", "bad.avi: truncated", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("out.cvs", "did you mean '.csv'"), ("file/out.csv", "cannot be written")]
+)
+def test_output_that_cannot_be_written_is_refused(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=words):
+        ResultWriter(tmp_path / name, top_k=1)

@@ -1,0 +1,352 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Loading is strict, converts every source, and changes nothing unless everything fits."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from paddletsm.errors import WeightsError
+from paddletsm.models import Recognizer2D, ResNet, ResNetTSM, TSMHead, TSNHead
+from paddletsm.models.weights import load_pretrained_backbone, load_weights, model_info
+from tests.unit.weights import names
+
+CLASSES = 5
+
+
+def build(depth: int = 18, width: float = 0.125, classes: int = CLASSES, **kwargs: object):
+    backbone = ResNetTSM(depth, width, num_seg=4, **kwargs)
+    return Recognizer2D(backbone, TSMHead(classes, backbone.out_channels))
+
+
+def build_tsn(depth: int = 18, classes: int = CLASSES) -> Recognizer2D:
+    backbone = ResNet(depth, 0.125, num_seg=4)
+    return Recognizer2D(backbone, TSNHead(classes, backbone.out_channels))
+
+
+def write(path: Path, state: dict[str, np.ndarray]) -> Path:
+    path.write_bytes(pickle.dumps(state, 4))
+    return path
+
+
+def snapshot(model: Recognizer2D) -> dict[str, np.ndarray]:
+    return {name: value.copy() for name, value in names.state_of(model).items()}
+
+
+@pytest.fixture(scope="module")
+def donor() -> dict[str, np.ndarray]:
+    """Random values for every tensor, none like the initial ones."""
+    rng = np.random.default_rng(1)
+    state = names.state_of(build())
+    return {k: rng.uniform(0.5, 1.5, v.shape).astype(np.float32) for k, v in state.items()}
+
+
+def assert_equal(model: Recognizer2D, expected: dict[str, np.ndarray]) -> None:
+    for name, value in names.state_of(model).items():
+        np.testing.assert_array_equal(value, expected[name], err_msg=name)
+
+
+class TestSources:
+    """Without shift each source gives the same tensors; the swap has its own test."""
+
+    @pytest.mark.parametrize(
+        ("source", "rule", "is_torch"),
+        [
+            ("paddletsm", str, False),
+            ("paddlevideo", names.paddlevideo, False),
+            ("tsm_reference", names.mit, True),
+            ("mmaction2", names.mmaction2, True),
+        ],
+    )
+    @pytest.mark.parametrize("how", ["auto", "named"])
+    def test_whole_network(
+        self,
+        tmp_path: Path,
+        donor: dict[str, np.ndarray],
+        source: str,
+        rule: Callable[[str], str],
+        is_torch: bool,
+        how: str,
+    ) -> None:
+        path = write(tmp_path / "w.pdparams", names.renamed(donor, rule, is_torch=is_torch))
+        model = build_tsn()
+        report = load_weights(model, path, source=source if how == "named" else "auto")
+        assert_equal(model, donor)
+        assert (report.source, report.loaded, report.total, report.kept) == (source, 102, 102, ())
+        assert len(report.left_out) == (20 if is_torch else 0)
+        assert f"102 of 102 tensors loaded, source {source}" in str(report)
+
+    @pytest.mark.parametrize("depth", [18, 50, 101])
+    def test_paddlevideo_names_of_every_block(self, tmp_path: Path, depth: int) -> None:
+        state = names.state_of(build_tsn(depth))
+        rule = partial(names.paddlevideo, is_deep=depth > 50)
+        model = build_tsn(depth)
+        path = write(tmp_path / "w.pdparams", names.renamed(state, rule, is_torch=False))
+        assert load_weights(model, path).loaded == len(state)
+        assert_equal(model, state)
+
+    def test_paddlevideo_is_not_reordered(
+        self, tmp_path: Path, donor: dict[str, np.ndarray]
+    ) -> None:
+        path = write(
+            tmp_path / "w.pdparams", names.renamed(donor, names.paddlevideo, is_torch=False)
+        )
+        model = build()
+        load_weights(model, path)
+        assert_equal(model, donor)
+
+    def test_paddlevideo_backbone_only_file(
+        self, tmp_path: Path, donor: dict[str, np.ndarray]
+    ) -> None:
+        state = {
+            names.paddlevideo(k).removeprefix("backbone."): v
+            for k, v in donor.items()
+            if k.startswith("backbone.")
+        }
+        path = write(tmp_path / "ResNet18_pretrain.pdparams", state)
+        model = build()
+        head = snapshot(model)["head.fc.weight"]
+        with pytest.raises(WeightsError, match=r"without a classifier.*pretrained"):
+            load_weights(model, path)
+        report = load_pretrained_backbone(model, path)
+        assert report.kept == ("head.fc.weight", "head.fc.bias")
+        assert "keep their initialisation" in str(report)
+        assert_equal(model, {**donor, "head.fc.weight": head, "head.fc.bias": np.zeros(CLASSES)})
+
+    @pytest.mark.parametrize("is_torch", [True, False], ids=["torchvision", "paddle_vision"])
+    @pytest.mark.parametrize("load", ["pretrained", "reset_head"])
+    def test_imagenet_leaves_only_the_head_over(
+        self, tmp_path: Path, donor: dict[str, np.ndarray], is_torch: bool, load: str
+    ) -> None:
+        imagenet = {**donor, "head.fc.weight": np.ones((64, 1000)), "head.fc.bias": np.ones(1000)}
+        if is_torch:
+            state = names.renamed(imagenet, names.torchvision, is_torch=True)
+        else:
+            state = {k.split(".", 1)[1]: v for k, v in imagenet.items()}
+        path = write(tmp_path / "resnet.pdparams", state)
+        model = build()
+        before = snapshot(model)
+        with pytest.raises(WeightsError, match="classifier"):
+            load_weights(model, path)
+        assert_equal(model, before)
+        if load == "pretrained":
+            report = load_pretrained_backbone(model, path)
+        else:
+            report = load_weights(model, path, reset_head=True)
+        assert report.source == ("torchvision" if is_torch else "paddle_vision")
+        assert report.kept == ("head.fc.weight", "head.fc.bias")
+        assert {"fc.weight", "fc.bias"} <= set(report.left_out)
+        assert report.loaded == 100
+        assert_equal(model, {**donor, **{k: v for k, v in before.items() if k.startswith("head.")}})
+
+    def test_paddle_vision_network_computes_the_same(self, tmp_path: Path) -> None:
+        import paddle
+
+        theirs = paddle.vision.models.resnet18(num_classes=0)
+        theirs.eval()
+        paddle.save(theirs.state_dict(), str(tmp_path / "w.pdparams"))
+        model = Recognizer2D(ResNet(18), TSNHead(CLASSES, 512))
+        load_pretrained_backbone(model, tmp_path / "w.pdparams")
+        model.eval()
+        frames = paddle.randn([1, 2, 3, 48, 48])
+        with paddle.no_grad():
+            expected = theirs(frames[0]).flatten(1).mean(0).numpy()
+            found = model.extract_feature(frames).numpy()[0]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+    def test_half_precision_and_bfloat16(
+        self, tmp_path: Path, donor: dict[str, np.ndarray]
+    ) -> None:
+        state = {k: v.astype(np.float16) for k, v in donor.items()}
+        bits = donor["head.fc.bias"].view(np.uint32) >> 16
+        state["head.fc.bias"] = bits.astype(np.uint16)
+        model = build()
+        load_weights(model, write(tmp_path / "w.pdparams", state))
+        expected = {k: v.astype(np.float32) for k, v in state.items()}
+        expected["head.fc.bias"] = (bits << 16).view(np.float32)
+        assert_equal(model, expected)
+
+
+class TestStrict:
+    @pytest.fixture
+    def model(self) -> Recognizer2D:
+        return build()
+
+    def _refused(self, model: Recognizer2D, path: Path, match: str, **kwargs: bool) -> str:
+        before = snapshot(model)
+        with pytest.raises(WeightsError, match=f"(?s){match}") as caught:
+            load_weights(model, path, **kwargs)
+        assert_equal(model, before)
+        message = str(caught.value)
+        assert message.startswith(str(path))
+        assert len(message) < 2500
+        return message
+
+    def test_missing_unexpected_and_other_shape_in_one_table(
+        self, tmp_path: Path, donor: dict[str, np.ndarray], model: Recognizer2D
+    ) -> None:
+        state = dict(donor)
+        del state["backbone.layer1.0.conv1.weight"]
+        state["backbone.layer9.weight"] = np.ones(1, np.float32)
+        state["backbone.conv1.weight"] = np.ones((8, 3, 3, 3), np.float32)
+        message = self._refused(model, write(tmp_path / "w.pdparams", state), "do not fit")
+        assert "missing        1: backbone.layer1.0.conv1.weight" in message
+        assert "unexpected     1: backbone.layer9.weight" in message
+        assert "backbone.conv1.weight [8, 3, 3, 3] instead of [8, 3, 7, 7]" in message
+
+    def test_long_tables_are_cut_and_name_both_networks(
+        self, tmp_path: Path, model: Recognizer2D
+    ) -> None:
+        path = write(tmp_path / "w.pdparams", names.state_of(build(50)))
+        message = self._refused(model, path, "they are of ResNet-50, the model is ResNet-18")
+        assert "more)" in message
+
+    def test_other_width(self, tmp_path: Path, model: Recognizer2D) -> None:
+        path = write(tmp_path / "w.pdparams", names.state_of(build(width=0.25)))
+        self._refused(model, path, "MODEL.backbone.width")
+
+    def test_other_class_count(
+        self, tmp_path: Path, donor: dict[str, np.ndarray], model: Recognizer2D
+    ) -> None:
+        for rule, is_torch in ((str, False), (names.mit, True)):
+            state = names.renamed(names.state_of(build(classes=7)), rule, is_torch=is_torch)
+            path = write(tmp_path / "w.pdparams", state)
+            match = "7 classes, the model has 5.*num_classes.*reset_head=True"
+            self._refused(model, path, match)
+
+    def test_reset_head_keeps_the_models_head(self, tmp_path: Path, model: Recognizer2D) -> None:
+        state = names.state_of(build(classes=7))
+        before = snapshot(model)
+        report = load_weights(model, write(tmp_path / "w.pdparams", state), reset_head=True)
+        assert report.kept == report.left_out == ("head.fc.weight", "head.fc.bias")
+        heads = {k: v for k, v in before.items() if k.startswith("head.")}
+        assert_equal(model, {**state, **heads})
+
+    def test_names_of_nobody(self, tmp_path: Path, model: Recognizer2D) -> None:
+        path = write(tmp_path / "w.pdparams", {"linear.weight": np.ones((2, 2))})
+        self._refused(model, path, "no known source.*linear.weight.*known sources: mmaction2")
+
+    @pytest.mark.parametrize(
+        ("name", "kind"),
+        [
+            ("conv2d_0.w_0_velocity_0", "optimiser"),
+            ("backbone.blocks.0.attn.qkv.weight", "a transformer"),
+            ("backbone.conv1_1._conv.weight", "ResNet-vd"),
+        ],
+    )
+    def test_well_known_strangers_are_named(
+        self, tmp_path: Path, model: Recognizer2D, name: str, kind: str
+    ) -> None:
+        self._refused(model, write(tmp_path / "w.pdparams", {name: np.ones(2)}), kind)
+
+    def test_none_of_the_models_names(self, tmp_path: Path, model: Recognizer2D) -> None:
+        state = {"backbone.layer7.0.bn1._mean": np.ones(2, np.float32)}
+        path = write(tmp_path / "w.pdparams", state)
+        self._refused(model, path, "none of its 1 tensors belongs", reset_head=True)
+
+    def test_integers_are_no_weights(
+        self, tmp_path: Path, donor: dict[str, np.ndarray], model: Recognizer2D
+    ) -> None:
+        state = {**donor, "head.fc.bias": np.ones(CLASSES, np.int64)}
+        self._refused(model, write(tmp_path / "w.pdparams", state), "head.fc.bias holds .* int64")
+
+    def test_diverged_weights(
+        self, tmp_path: Path, donor: dict[str, np.ndarray], model: Recognizer2D
+    ) -> None:
+        state = {**donor, "head.fc.bias": np.full(CLASSES, np.nan, np.float32)}
+        self._refused(model, write(tmp_path / "w.pdparams", state), "head.fc.bias holds NaN")
+
+    def test_one_tensor_twice(
+        self, tmp_path: Path, donor: dict[str, np.ndarray], model: Recognizer2D
+    ) -> None:
+        state = names.renamed(donor, names.mit, is_torch=True)
+        conv = state["module.base_model.layer1.0.conv1.weight"]
+        state["module.base_model.layer1.0.conv1.net.weight"] = conv
+        path = write(tmp_path / "w.pdparams", state)
+        self._refused(model, path, "backbone.layer1.0.conv1.weight twice")
+
+    def test_unknown_source(
+        self, tmp_path: Path, donor: dict[str, np.ndarray], model: Recognizer2D
+    ) -> None:
+        path = write(tmp_path / "w.pdparams", donor)
+        with pytest.raises(WeightsError, match="'torchvison'; did you mean 'torchvision'"):
+            load_weights(model, path, source="torchvison")
+
+    def test_wrong_source(
+        self, tmp_path: Path, donor: dict[str, np.ndarray], model: Recognizer2D
+    ) -> None:
+        path = write(tmp_path / "w.pdparams", donor)
+        with pytest.raises(WeightsError):
+            load_weights(model, path, source="mmaction2")
+
+    def test_planted_pickle(self, tmp_path: Path, model: Recognizer2D) -> None:
+        marker = tmp_path / "marker"
+
+        class Evil:
+            def __reduce__(self) -> tuple[object, ...]:
+                return os.system, (f"touch {marker}",)
+
+        path = write(tmp_path / "w.pdparams", {"backbone.conv1.weight": Evil()})
+        self._refused(model, path, "refused")
+        assert not marker.exists()
+
+
+class TestWhereTheNetworksShift:
+    """Names and shapes agree, the results would not: only the wrappers in the names tell."""
+
+    def _file(self, tmp_path: Path, model: Recognizer2D) -> Path:
+        info = model_info(model)
+        rule = partial(names.mit, shifted=info.shifted, is_block=info.shift_place == "block")
+        state = names.renamed(names.state_of(model), rule, is_torch=True)
+        return write(tmp_path / "w.pdparams", state)
+
+    @pytest.mark.parametrize(
+        ("theirs", "ours", "match"),
+        [
+            (build, build_tsn, "temporal shift, the model has none.*ResNetTSM"),
+            (partial(build, shift_place="block"), build, "shift_place: block"),
+            (build, partial(build, shift_place="block"), "shift_place: blockres"),
+        ],
+    )
+    def test_refused_unless_it_is_pretraining(
+        self,
+        tmp_path: Path,
+        theirs: Callable[[], Recognizer2D],
+        ours: Callable[[], Recognizer2D],
+        match: str,
+    ) -> None:
+        path = self._file(tmp_path, theirs())
+        with pytest.raises(WeightsError, match=match):
+            load_weights(ours(), path)
+        report = load_pretrained_backbone(ours(), path)
+        assert any("shift" in note for note in report.notes)
+
+    def test_temporal_pool(self, tmp_path: Path) -> None:
+        state = {
+            k.replace("layer2.", "layer2.net."): v
+            for k, v in pickle.loads(self._file(tmp_path, build()).read_bytes()).items()
+        }
+        path = write(tmp_path / "pooled.pdparams", state)
+        with pytest.raises(WeightsError, match="temporal_pool: true"):
+            load_weights(build(), path)
+        assert load_weights(build(temporal_pool=True), path).loaded == 102
+        with pytest.raises(WeightsError, match="temporal_pool: false"):
+            load_weights(build(temporal_pool=True), self._file(tmp_path, build()))
+
+    def test_number_of_shifted_blocks(self, tmp_path: Path) -> None:
+        model = build(101)
+        rule = partial(names.mit, shifted=model_info(build(101, shift_place="block")).shifted)
+        state = names.renamed(names.state_of(model), rule, is_torch=True)
+        with pytest.raises(WeightsError, match="shifts 33 blocks, the model 18"):
+            load_weights(build(101), write(tmp_path / "w.pdparams", state))
+
+    def test_weights_without_shift_into_a_shifted_network_say_so(self, tmp_path: Path) -> None:
+        report = load_weights(build(), self._file(tmp_path, build_tsn()))
+        assert "its network has no temporal shift, the model has one" in report.notes
