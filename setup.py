@@ -37,7 +37,7 @@ setup(
             "paddlepaddle-gpu>=2.6.2,<4",
             "setuptools",
         ],
-        "convert": ["torch>=2.0", "safetensors>=0.4"],
+        "convert": ["torch>=2.6", "safetensors>=0.4"],
         "dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.6"],
     },
     entry_points={"console_scripts": ["paddletsm=paddletsm.cli.entry:main"]},

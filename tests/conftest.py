@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The paddletsm authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Shared fixtures: tiny synthetic videos, and the reference data when it lies beside the checkout."""
+"""Shared fixtures: tiny synthetic videos, and the reference data when it lies beside the repo."""
 
 from __future__ import annotations
 

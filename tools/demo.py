@@ -47,7 +47,9 @@ def main() -> int:
         for folder in ("test", "test_shuffled")
     }
     print(f"\n=== Done in {time.monotonic() - start:.0f} s (installation not counted)")
-    print(f"top-1 of the test: {top1['test']:.1f} %, frames shuffled: {top1['test_shuffled']:.1f} %")
+    print(
+        f"top-1 of the test: {top1['test']:.1f} %, frames shuffled: {top1['test_shuffled']:.1f} %"
+    )
     print(f"pictures: {RUN / 'curves.png'}, {RUN / 'test/confusion_matrix.png'}")
     print(f"numbers:  {RUN / 'test/metrics.json'}, {RUN / 'test/predictions.csv'}")
     print(f"artefact: {ARTEFACT}")

@@ -59,6 +59,9 @@ def run_command(
 ) -> int:
     """Parse, run, and turn an error of the user into one message and exit code 2."""
     args = parser.parse_args(argv)
+    # Before anything imports OpenCV, Paddle included: a file that is no video is reported once.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     configure_logging("DEBUG" if args.debug else "INFO", rank=process_rank())
     try:
         return function(args)

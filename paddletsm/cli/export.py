@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddletsm.cli.common import EXIT_OK, add_common_arguments, make_parser, run_command
 from paddletsm.errors import WeightsError
@@ -15,6 +15,7 @@ from paddletsm.utils.io import sha256_of
 
 if TYPE_CHECKING:
     from paddletsm.config import Config
+    from paddletsm.data import Pipeline
     from paddletsm.models import Recognizer2D
 
 _RANDOM = """\
@@ -79,6 +80,7 @@ def _export(args: argparse.Namespace) -> int:
         config = with_value(config, ("MODEL", "backbone", "data_format"), "NCHW")
     weights = _weights_path(args, config)
     labels = class_names(config)
+    pipeline = build_data_pipeline(config, "test")
     import_paddle()
     import paddle
 
@@ -92,9 +94,9 @@ def _export(args: argparse.Namespace) -> int:
         name=config.model_name,
         spec=pipeline_spec(config, "test"),
         labels=labels,
-        target_size=build_data_pipeline(config, "test").target_size or 0,
+        target_size=pipeline.target_size or 0,
         weights_sha256=digest,
-        metrics=_measured(config, digest),
+        metrics=_measured(config, digest, pipeline),
         meta=model_arguments(config),
     )
     _report(folder, is_random=weights is None)
@@ -131,21 +133,28 @@ def _load(model: Recognizer2D, weights: Path | None) -> str | None:
         return None
     from paddletsm.models.weights import load_weights
 
-    load_weights(model, weights)
-    print(f"weights: {weights}")
+    print(load_weights(model, weights))
     return sha256_of(weights)
 
 
-def _measured(config: Config, digest: str | None) -> dict[str, Any] | None:
-    """Take the accuracy that ``main.py --test`` measured with these very weights, if it did."""
+def _measured(config: Config, digest: str | None, pipeline: Pipeline) -> dict[str, float] | None:
+    """Take the figures that a test of these very weights with these views has left, if any."""
     path = Path(config.output_dir) / config.model_name / "test" / "metrics.json"
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    views = {
+        "segments": pipeline.num_seg,
+        "clips": pipeline.num_clips,
+        "crops": pipeline.num_crops,
+    }
+    protocol = metrics.get("protocol", {})
     if digest is None or metrics.get("weights_sha256") != digest:
         return None
-    return {key: value for key, value in metrics.items() if isinstance(value, (int, float, str))}
+    if any(protocol.get(key) != value for key, value in views.items()):
+        return None
+    return {key: value for key, value in metrics.items() if isinstance(value, (int, float))}
 
 
 def _report(folder: Path, *, is_random: bool) -> None:

@@ -117,5 +117,7 @@ def _train(args: argparse.Namespace, config: object) -> int:
 def _test(args: argparse.Namespace, config: object) -> int:
     from paddletsm.engine.testing import run_test
 
-    metrics = run_test(config, weights=args.weights, device=args.device, frame_order=args.frame_order)
+    metrics = run_test(
+        config, weights=args.weights, device=args.device, frame_order=args.frame_order
+    )
     return EXIT_FAILED if metrics["num_failed"] else EXIT_OK

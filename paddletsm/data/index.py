@@ -29,6 +29,8 @@ _LINE_FORM = {
 }
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _QUOTED = re.compile(r"""(?P<quote>["'])(?P<path>.+)(?P=quote)[\s,]+(?P<rest>\S.*)""")
+_LAST_SEPARATOR = re.compile(r"(\s*[,\t]\s*|\s+)[^\s,]+$")
+_TRAILING_INTEGERS = re.compile(r"(\s+[+-]?[0-9]+)+$")
 _PREPARED = ("motion", "ucf101")
 
 
@@ -140,23 +142,22 @@ def _parse_line(line: str, format: Format, where: str) -> tuple[str, int | None,
 
 def _split(text: str) -> tuple[str, list[str]]:
     """Split off the whole numbers at the end of a line; what stands before them is the path."""
-    quoted = _QUOTED.fullmatch(text)
+    quoted = _QUOTED.fullmatch(text) if text[0] in "\"'" else None
     if quoted:
         columns = re.split(r"[\s,]+", quoted["rest"])
         return quoted["path"], columns if all(map(_INTEGER.fullmatch, columns)) else []
     # The separator before the last column decides: where it is a tab or a comma, white space
     # belongs to the path.
-    last = re.search(r"(\s*[,\t]\s*|\s+)[^\s,]+$", text)
-    separator = last[1].strip(" ") if last else ""
-    strict = separator if separator in (",", "\t") else None
-    fields = [field.strip() for field in text.split(strict)]
-    columns = []
+    last = _LAST_SEPARATOR.search(text) if "," in text or "\t" in text else None
+    strict = last[1].strip(" ")[:1] if last else ""
+    fields = [field.strip() for field in text.split(strict or None)]
+    columns: list[str] = []
     while len(fields) > 1 and _INTEGER.fullmatch(fields[-1]):
         columns.insert(0, fields.pop())
-    if strict:
+    if strict or len(fields) == 1:
         return strict.join(fields), columns
     # Not " ".join(fields): the path keeps its own white space.
-    return re.sub(r"(\s+[+-]?[0-9]+)+$", "", text), columns
+    return _TRAILING_INTEGERS.sub("", text), columns
 
 
 def _full_path(name: str, data_prefix: str, suffix: str | None) -> str:

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
 import time
+from typing import Any
 
 from paddletsm.data import workers
 from paddletsm.data.collate import PendingBatch
@@ -47,7 +49,7 @@ class Runner(threading.Thread):
                 try:
                     self.serve(batch, row)
                 except Exception as err:  # noqa: BLE001 - raised by the loader's iterator
-                    batch.abort(err)
+                    batch.abort(RuntimeError("the loader is closed") if self.is_closing else err)
         finally:
             self.stop()
 
@@ -130,26 +132,30 @@ class ProcessRunner(Runner):
 
     def run(self) -> None:
         """Start the process at once: its imports take as long as several samples."""
-        self._start()
+        with contextlib.suppress(OSError):  # the first sample tries again, and reports it
+            self._start()
         super().run()
 
     def serve(self, batch: PendingBatch, row: int) -> None:
         """Have one sample read."""
         worker = self._ready_worker()
-        self._start_clock(self._timeout_s)
         try:
-            kind, details = worker.ask(batch.samples[row], batch.epoch)
-            if kind == workers.CLIP:
-                # A shape that does not fit the batch leaves the frames in the pipe: the process
-                # is replaced (by _discard) although nothing is wrong with it.
-                worker.read_frames(batch.row(row, details["shape"]))
-            self._stop_clock()
+            kind, details = self._exchange(worker, batch, row)
         except workers.WorkerDiedError:
-            self._stop_clock()
-            batch.fail(row, f"{batch.samples[row].path}: {self._discard()}")
+            was_late = self._is_cut_off
+            how = self._discard()
+            if self.is_closing:
+                raise
+            reason = (
+                f"not read within {self._timeout_s:g} s; its worker process was stopped"
+                if was_late
+                else f"the worker process died while reading it ({how})"
+            )
+            batch.fail(row, f"{batch.samples[row].path}: {reason}")
             return
-        except DataError:
-            self._stop_clock()
+        except Exception:
+            # A clip that does not fit the batch, say: its frames are still in the pipe, so the
+            # process is given up although nothing is wrong with it.
             self._discard()
             raise
         if self._is_cut_off:  # it finished, and was killed for being late a moment after
@@ -161,6 +167,19 @@ class ProcessRunner(Runner):
             batch.fail(row, details["reason"])
         else:
             raise RuntimeError(f"loader worker: {details['reason']}")
+
+    def _exchange(
+        self, worker: workers.WorkerProcess, batch: PendingBatch, row: int
+    ) -> tuple[int, dict[str, Any]]:
+        """Ask for a sample within the time limit; a clip goes straight into its row."""
+        self._start_clock(self._timeout_s)
+        try:
+            kind, details = worker.ask(batch.samples[row], batch.epoch)
+            if kind == workers.CLIP:
+                worker.read_frames(batch.row(row, details["shape"]))
+            return kind, details
+        finally:
+            self._stop_clock()
 
     def cut_off(self) -> None:
         """Kill the process; the thread that waits for it notes the failure."""
@@ -201,7 +220,8 @@ class ProcessRunner(Runner):
         try:
             kind, details = worker.wait_ready()
         except workers.WorkerDiedError as err:
-            raise RuntimeError(f"a loader worker cannot start: {self._discard()}") from err
+            how = self._discard()
+            raise RuntimeError(f"a loader worker ended before its first sample ({how})") from err
         finally:
             self._stop_clock()
         if kind == workers.ERROR:
@@ -215,14 +235,10 @@ class ProcessRunner(Runner):
         return worker
 
     def _discard(self) -> str:
-        """Give up the process and return why it ended; the next sample gets a new one."""
+        """Give up the process and return how it ended; the next sample gets a new one."""
         worker, self._worker = self._worker, None
-        self._is_ready = False
-        how = worker.release() if worker else "closed"
-        if self._is_cut_off:
-            self._is_cut_off = False
-            return f"not read within {self._timeout_s:g} s; its worker process was stopped"
-        return f"the worker process died while reading it ({how})"
+        self._is_ready = self._is_cut_off = False
+        return worker.release() if worker else "closed"
 
     def _log(self, notes: list[tuple[int, str]]) -> None:
         for level, message in notes:

@@ -191,20 +191,24 @@ def main() -> None:
     logger.addHandler(notes)
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    setup = _next_message(requests)
-    if setup is None:
-        return
+    with contextlib.suppress(BrokenPipeError):  # the parent ended: so does this
+        setup = _next_message(requests)
+        dataset = _load(setup, replies) if setup is not None else None
+        if dataset is not None:
+            _reply(replies, READY, {})
+            inbox: queue.SimpleQueue[tuple[Sample, int]] = queue.SimpleQueue()
+            threading.Thread(target=_receive_requests, args=(requests, inbox), daemon=True).start()
+            _serve(dataset, inbox, replies, notes)
+
+
+def _load(setup: bytes, replies: BinaryIO) -> ClipDataset | None:
     try:
         dataset: ClipDataset = pickle.loads(setup)
         backends.opencv().setNumThreads(0)
     except Exception as err:  # noqa: BLE001 - the parent raises it
         _reply(replies, ERROR, {"reason": f"{type(err).__name__}: {err}"})
-        return
-    _reply(replies, READY, {})
-    inbox: queue.SimpleQueue[tuple[Sample, int]] = queue.SimpleQueue()
-    threading.Thread(target=_receive_requests, args=(requests, inbox), daemon=True).start()
-    with contextlib.suppress(BrokenPipeError):
-        _serve(dataset, inbox, replies, notes)
+        return None
+    return dataset
 
 
 def _serve(

@@ -15,6 +15,7 @@ import paddle
 
 from paddletsm.builders import build_model, class_names, resolve_classes
 from paddletsm.config import Config
+from paddletsm.data import Pipeline
 from paddletsm.engine.distributed import join_world, leave_world, select_device
 from paddletsm.engine.evaluate import FrameOrder, score_dataset
 from paddletsm.engine.progress import Bar
@@ -26,6 +27,8 @@ from paddletsm.utils.io import sha256_of
 from paddletsm.version import __version__
 
 logger = logging.getLogger(__name__)
+
+_FOLDERS = {"ordered": "test", "shuffled": "test_shuffled", "reversed": "test_reversed"}
 
 
 def best_weights(config: Config) -> Path:
@@ -54,7 +57,7 @@ def run_test(
     Raises:
         WeightsError: no weights, or they do not fit.
     """
-    device = select_device(device)
+    select_device(device)
     config = resolve_classes(config)
     path = Path(weights) if weights else best_weights(config)
     if not weights and not path.is_file():
@@ -62,53 +65,60 @@ def run_test(
             f"--test needs weights: there are none in {path}; train first, or give them with -w"
         )
     loader = make_loader(config, "test")
-    model = build_model(config)
-    logger.info("%s", load_weights(model, path))
-    world = join_world()
-    pipeline = loader.dataset.pipeline
-    bar = Bar(math.ceil(len(loader.dataset) / world.size), "test", show=world.is_main)
-    batch_size = config.DATASET.test_batch_size or config.DATASET.valid_batch_size
     try:
+        model = build_model(config)
+        logger.info("%s", load_weights(model, path))
+        world = join_world()
+        bar = Bar(math.ceil(len(loader.dataset) / world.size), "test", show=world.is_main)
         scored = score_dataset(
             model,
             loader,
-            batch_size=batch_size or config.DATASET.batch_size,
+            batch_size=_batch_size(config),
             world=world,
             frame_order=frame_order,
             on_batch=bar.advance,
         )
-    finally:
         bar.close()
+    finally:
         loader.close()
     values = scored.metrics()
     if world.is_main:
-        folder = run_folder(config) / (
-            "test" if frame_order == "ordered" else f"test_{frame_order}"
-        )
-        protocol = {
-            "segments": pipeline.num_seg,
-            "clips": pipeline.num_clips,
-            "crops": pipeline.num_crops,
-            "average": "scores",
-            "frame_order": frame_order,
-        }
-        facts = {
-            "model_name": config.model_name,
-            "protocol": protocol,
-            "weights": str(path),
-            "weights_sha256": sha256_of(path),
-            "versions": {
-                "paddletsm": __version__,
-                "paddle": paddle.__version__,
-                "numpy": np.__version__,
-                "opencv": cv2.__version__,
-            },
-        }
+        folder = run_folder(config) / _FOLDERS[frame_order]
+        facts = _facts(config, path, loader.dataset.pipeline, frame_order)
         samples = loader.dataset.samples
         values = write_test_results(folder, scored, samples, class_names(config), facts)
         _report(values, folder)
     leave_world(world)
     return values
+
+
+def _batch_size(config: Config) -> int:
+    data = config.DATASET
+    return data.test_batch_size or data.valid_batch_size or data.batch_size
+
+
+def _facts(
+    config: Config, weights: Path, pipeline: Pipeline, frame_order: FrameOrder
+) -> dict[str, Any]:
+    """What metrics.json states besides numbers: protocol, weights, versions."""
+    return {
+        "model_name": config.model_name,
+        "protocol": {
+            "segments": pipeline.num_seg,
+            "clips": pipeline.num_clips,
+            "crops": pipeline.num_crops,
+            "average": "scores",
+            "frame_order": frame_order,
+        },
+        "weights": str(weights),
+        "weights_sha256": sha256_of(weights),
+        "versions": {
+            "paddletsm": __version__,
+            "paddle": paddle.__version__,
+            "numpy": np.__version__,
+            "opencv": cv2.__version__,
+        },
+    }
 
 
 def _report(values: dict[str, Any], folder: Path) -> None:

@@ -168,7 +168,7 @@ def _make_eta(setup: Setup, state: TrainState, last_step: int, steps_per_epoch: 
 def _train_epoch(
     setup: Setup, state: TrainState, stop: StopRequest, eta: Eta, bar: Bar, last_step: int
 ) -> None:
-    """Train the rest of the epoch in progress; save and raise RunStoppedError when asked to stop."""
+    """Train the rest of the epoch in progress; when asked to stop, save the state and raise."""
     config = setup.config
     setup.network.train()
     setup.model.train()  # the wrapper's train() does not know which layers stay fixed

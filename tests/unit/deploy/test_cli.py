@@ -19,6 +19,7 @@ from paddletsm.builders import build_model, load_config
 from paddletsm.cli import export as export_command
 from paddletsm.cli import predict as predict_command
 from paddletsm.deploy import read_artefact
+from paddletsm.utils.io import sha256_of
 from tests.conftest import random_frames, write_video
 from tests.unit.deploy.conftest import LABELS, NUM_SEG, SIZE
 
@@ -71,6 +72,7 @@ def test_export_then_predict_with_the_defaults(
     weights.parent.mkdir(parents=True)
     model = build_model(load_config("tiny.yaml"))
     paddle.save(model.state_dict(), str(weights))
+    _write_test_figures(weights, project / "output/tiny/test/metrics.json")
     assert export_command.main(["-c", "tiny.yaml"]) == 0
     printed = capsys.readouterr().out
     for words in ("tiny.pdmodel", "tiny.pdiparams", "inference.yml", "largest difference"):
@@ -79,12 +81,26 @@ def test_export_then_predict_with_the_defaults(
     artefact = read_artefact("inference/tiny")
     assert artefact.labels == ("left", "right")
     assert artefact.model["backbone"]["depth"] == 18
-    assert len(artefact.weights_sha256) == 64
+    assert artefact.weights_sha256 == sha256_of(weights)
+    assert artefact.metrics == {"top1": 62.5, "num_samples": 8}
+    assert "top-1 of these weights: 62.50 %" in printed
     assert predict_command.main(["-i", "data/left/clip.avi"]) == 0
     printed = capsys.readouterr().out
     assert "data/left/clip.avi" in printed
     assert "left" in printed
     assert "infer" in printed
+
+
+def _write_test_figures(weights: Path, path: Path) -> None:
+    path.parent.mkdir()
+    figures = {
+        "top1": 62.5,
+        "num_samples": 8,
+        "weights": str(weights),
+        "weights_sha256": sha256_of(weights),
+        "protocol": {"segments": NUM_SEG, "clips": 1, "crops": 1},
+    }
+    path.write_text(json.dumps(figures))
 
 
 def test_random_weights_are_said_loudly(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

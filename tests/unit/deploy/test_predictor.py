@@ -16,7 +16,16 @@ from paddletsm.deploy.engine import EngineOptions, PaddleEngine, default_threads
 from paddletsm.deploy.predictor import mean_scores
 from paddletsm.errors import ConfigError, DataError, ExportError
 from paddletsm.models import Recognizer2D
-from tests.unit.deploy.conftest import LABELS, NUM_SEG, SIZE, export, make_spec, random_clips
+from tests.unit.deploy.conftest import (
+    LABELS,
+    NUM_SEG,
+    SIZE,
+    eager_logits,
+    export,
+    make_model,
+    make_spec,
+    random_clips,
+)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
@@ -231,3 +240,14 @@ def test_threads_default_to_the_usable_cores(monkeypatch: pytest.MonkeyPatch) ->
     assert default_threads() == usable_cores()
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert default_threads() == 3
+
+
+def test_the_newer_format_of_paddle_3_loads(tmp_path: Path) -> None:
+    paddle = pytest.importorskip("paddle", minversion="3.0")
+    model = make_model()
+    clips = random_clips(2)
+    expected = eager_logits(model, clips)
+    static = paddle.jit.to_static(model, input_spec=model.input_spec(SIZE, SIZE), full_graph=True)
+    paddle.jit.save(static, str(tmp_path / "tiny"))
+    engine = PaddleEngine(tmp_path / "tiny.json", tmp_path / "tiny.pdiparams", EngineOptions())
+    np.testing.assert_allclose(engine.run(clips), expected, atol=1e-4)
