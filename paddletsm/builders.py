@@ -44,9 +44,27 @@ def pipeline_spec(config: Config, mode: Mode) -> dict[str, Any]:
     """PIPELINE section of a mode as plain, complete data; what an artefact carries."""
     section = getattr(config.PIPELINE, mode) or config.PIPELINE.valid
     spec = _plain(section)
-    spec.setdefault("decode", {"name": _DECODERS[split_of(config, mode).format]})
+    spec["decode"] = _decoder(config, mode, spec.get("decode", {}))
     spec["sample"] = {"name": "Sampler", "valid_mode": mode != "train", **spec["sample"]}
     return {key: spec[key] for key in ("decode", "sample", "transform")}
+
+
+def _decoder(config: Config, mode: Mode, stated: dict[str, Any]) -> dict[str, Any]:
+    """PIPELINE.<mode>.decode, which follows from DATASET.<mode> where it says nothing."""
+    split = split_of(config, mode)
+    decode = {"name": _DECODERS[split.format], **stated}
+    if decode["name"] in _DECODERS.values() and decode["name"] != _DECODERS[split.format]:
+        raise ConfigError(
+            f"PIPELINE.{mode}.decode.name: {decode['name']} contradicts DATASET.{mode}.format: "
+            f"{split.format}, which is decoded by {_DECODERS[split.format]}; leave decode out"
+        )
+    if decode["name"] == "FrameDecoder" and split.suffix:
+        if decode.setdefault("suffix", split.suffix) != split.suffix:
+            raise ConfigError(
+                f"PIPELINE.{mode}.decode.suffix: {decode['suffix']!r} contradicts "
+                f"DATASET.{mode}.suffix: {split.suffix!r}; state it once"
+            )
+    return decode
 
 
 def _plain(section: Any) -> dict[str, Any]:
@@ -90,12 +108,24 @@ def index_of(config: Config, mode: Mode) -> Index:
         split.data_prefix or "",
         split.suffix,
         config.MODEL.head.num_classes,
+        _folder_classes(config, split.file_path),
     )
+
+
+def _folder_classes(config: Config, file_path: str) -> tuple[str, ...] | None:
+    """Labels of the training classes, which the other folders must follow."""
+    names = config.DATASET.class_names
+    return names if isinstance(names, tuple) and Path(file_path).is_dir() else None
 
 
 @lru_cache(maxsize=8)
 def _cached_index(
-    file_path: str, format: str, data_prefix: str, suffix: str | None, num_classes: int | None
+    file_path: str,
+    format: str,
+    data_prefix: str,
+    suffix: str | None,
+    num_classes: int | None,
+    names: tuple[str, ...] | None,
 ) -> Index:
     return load_index(
         file_path,
@@ -103,6 +133,7 @@ def _cached_index(
         data_prefix=data_prefix,
         suffix=suffix,
         num_classes=num_classes,
+        class_names=names,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from paddletsm.convert.streams import swap_folds
+from paddletsm.convert.streams import swap_classifier, swap_folds
 from paddletsm.errors import WeightsError
 from paddletsm.registry import Registry
 
@@ -39,12 +39,14 @@ class ModelInfo:
         shift_place: "blockres" or "block"; None without shift.
         shift_div: 1/shift_div of the channels moves each way.
         temporal_pool: frames are halved in front of layer2.
+        restores_order: the network hands its features on in the authors' order of the folds.
     """
 
     shifted: frozenset[str] = frozenset()
     shift_place: ShiftPlace | None = None
     shift_div: int = 8
     temporal_pool: bool = False
+    restores_order: bool = False
 
     @property
     def is_shifted(self) -> bool:
@@ -82,7 +84,8 @@ class Converter:
         info: facts of the network that the names tell; None when they tell nothing.
         is_pretraining: its classifier belongs to another task (ImageNet) and is left out.
         is_torch_layout: linear weights are [out, in] and have to be transposed.
-        is_future_first: the first fold takes the *next* frame; Paddle's takes the previous one.
+        fold_order: "future_first", the authors' order (the first fold takes the *next* frame),
+            "past_first", Paddle's, or "own": this package's files and unshifted networks.
     """
 
     title: str
@@ -91,7 +94,7 @@ class Converter:
     info: Callable[[Collection[str]], ModelInfo | None] = _tells_nothing
     is_pretraining: bool = False
     is_torch_layout: bool = False
-    is_future_first: bool = False
+    fold_order: Literal["future_first", "past_first", "own"] = "own"
 
     def rename(self, state: Mapping[str, np.ndarray], info: ModelInfo) -> Converted:
         """Rename, transpose, and put the channels into Paddle's shift order.
@@ -117,9 +120,14 @@ class Converter:
                 continue
             is_transposed = self.is_torch_layout and own == "head.fc.weight" and value.ndim == 2
             renamed[own] = value.T if is_transposed else value
-        is_swapped = self.is_future_first and info.is_shifted
+        is_swapped = self.fold_order == "future_first" and info.is_shifted
         if is_swapped:
             renamed = swap_folds(renamed, info.shift_div)
+        # One of the two is in the wrong order for the classifier: the file, or the features.
+        if info.is_shifted and (
+            self.fold_order == ("past_first" if info.restores_order else "future_first")
+        ):
+            renamed = swap_classifier(renamed, info.shift_div)
         return Converted(renamed, tuple(left_out), is_swapped)
 
 

@@ -51,6 +51,6 @@ CONVERTERS.register("mmaction2")(
         name_of=_name_of,
         info=info_from_wrappers,
         is_torch_layout=True,
-        is_future_first=True,
+        fold_order="future_first",
     )
 )

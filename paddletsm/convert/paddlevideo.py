@@ -3,7 +3,7 @@
 """Weights of PaddleVideo: backbone.res2a.conv0._conv.weight, head.fc.weight [C, classes].
 
 Backbone-only files (ResNet50_pretrain.pdparams) have the same names without "backbone.". The
-channels are in Paddle's shift order already.
+backbone's channels are in Paddle's shift order already.
 """
 
 from __future__ import annotations
@@ -50,5 +50,5 @@ def _index(block: str) -> int:
 
 # Source: ``paddlevideo/modeling/backbones/{resnet,resnet_tsm}.py`` at ed245e9c.
 CONVERTERS.register("paddlevideo")(
-    Converter(title="PaddleVideo", matches=_matches, name_of=_name_of)
+    Converter(title="PaddleVideo", matches=_matches, name_of=_name_of, fold_order="past_first")
 )

@@ -36,6 +36,6 @@ CONVERTERS.register("tsm_reference")(
         name_of=_name_of,
         info=info_from_wrappers,
         is_torch_layout=True,
-        is_future_first=True,
+        fold_order="future_first",
     )
 )

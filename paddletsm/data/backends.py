@@ -57,6 +57,18 @@ def decord() -> ModuleType | None:
     return module
 
 
+@functools.cache
+def _fallback_said() -> list[str]:
+    return []
+
+
+def say_fallback(path: str) -> None:
+    """Log, once per process, that OpenCV reads what decord does not."""
+    if not _fallback_said():
+        _fallback_said().append(path)
+        logger.warning("%s: decord fails on it; such files are read with OpenCV", path)
+
+
 def decord_errors(module: ModuleType) -> tuple[type[Exception], ...]:
     """All that decord raises for a file it cannot read."""
     return (module.DECORDError, module.DECORDLimitReachedError, RuntimeError, AssertionError)

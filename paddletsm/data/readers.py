@@ -93,7 +93,7 @@ class DecordReader(Reader):
             declared, decodable = count_frames(self.path)
             if decodable < len(self):
                 raise _truncated(self.path, max(declared, len(self)), decodable) from err
-            backends.logger.warning("%s: decord fails, read with OpenCV", self.path)
+            backends.say_fallback(self.path)
             return OpenCVReader(self.path, Container("avi")).get(numbers)
 
     def close(self) -> None:
@@ -293,7 +293,7 @@ def _open_decord(path: str, module: ModuleType) -> DecordReader | None:
     try:
         return DecordReader(path, module)
     except backends.decord_errors(module):
-        backends.logger.info("%s: decord cannot open it, trying OpenCV", path)
+        backends.say_fallback(path)
         return None
 
 

@@ -36,6 +36,15 @@ class _Head(nn.Layer):
             bias_attr=paddle.ParamAttr(initializer=Constant(0.0)),
         )
 
+    def pool(self, features: Tensor, num_segments: int) -> Tensor:
+        raise NotImplementedError
+
+    def classify(self, pooled: Tensor, num_segments: int) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, features: Tensor, num_segments: int) -> Tensor:
+        return self.classify(self.pool(features, num_segments), num_segments)
+
 
 @HEADS.register
 class TSNHead(_Head):
@@ -58,8 +67,9 @@ class TSNHead(_Head):
         pooled = features.mean([2, 3])
         return pooled.reshape([-1, num_segments, self.in_channels]).mean(1)
 
-    def forward(self, features: Tensor, num_segments: int) -> Tensor:
-        return self.fc(self.dropout(self.pool(features, num_segments)))
+    def classify(self, pooled: Tensor, num_segments: int) -> Tensor:
+        """[N, C] -> logits [N, K]."""
+        return self.fc(self.dropout(pooled))
 
 
 @HEADS.register
@@ -82,6 +92,7 @@ class TSMHead(_Head):
         """[N*T, C, h, w] -> [N*T, C]."""
         return features.mean([2, 3])
 
-    def forward(self, features: Tensor, num_segments: int) -> Tensor:
-        per_frame = self.fc(self.dropout(self.pool(features, num_segments)))
+    def classify(self, pooled: Tensor, num_segments: int) -> Tensor:
+        """[N*T, C] -> logits [N, K]."""
+        per_frame = self.fc(self.dropout(pooled))
         return per_frame.reshape([-1, num_segments, self.num_classes]).mean(1)

@@ -16,11 +16,11 @@ FRAMEWORKS = Registry("framework")
 class Recognizer2D(nn.Layer):
     """Clip in, logits out, in training and in evaluation alike.
 
-        [N,T,3,H,W] -> [N*T,3,H,W] -> backbone -> [N*T,C,h,w] -> head -> [N,K]
+        [N,T,3,H,W] -> [N*T,3,H,W] -> backbone -> [N*T,C,h,w] -> head.pool -> head.classify -> [N,K]
 
     Args:
         backbone: ``[N*T,3,H,W] -> [N*T',C,h,w]`` with ``num_seg`` = T and ``out_segments`` = T'.
-        head: ``(features, T') -> [N,K]``, with ``pool`` for features.
+        head: ``pool(features, T')``, then ``classify(pooled, T') -> [N,K]``.
     """
 
     def __init__(self, backbone: nn.Layer, head: nn.Layer) -> None:
@@ -48,14 +48,18 @@ class Recognizer2D(nn.Layer):
         Returns:
             Logits [N, K], before softmax.
         """
-        return self.head(*self._features(clips))
+        pooled, segments = self._pooled(clips)
+        return self.head.classify(pooled, segments)
 
     def extract_feature(self, clips: Tensor) -> Tensor:
-        """Pooled features before dropout and classifier: TSM [N*T', C], TSN [N, C]."""
-        return self.head.pool(*self._features(clips))
+        """Pooled features before dropout and classifier: TSM [N*T', C], TSN [N, C].
 
-    def _features(self, clips: Tensor) -> tuple[Tensor, int]:
-        """[N, T, 3, H, W] -> ([N*T', C, h, w], T')."""
+        The channels are in the order of the authors' code, whatever the weights came from.
+        """
+        return self._pooled(clips)[0]
+
+    def _pooled(self, clips: Tensor) -> tuple[Tensor, int]:
+        """[N, T, 3, H, W] -> (pooled, T')."""
         is_shifted = self.backbone.is_shifted
         if (
             clips.ndim != 5
@@ -65,7 +69,9 @@ class Recognizer2D(nn.Layer):
             frames = self.num_seg if is_shifted else "T"
             raise ValueError(f"clips must be [N, {frames}, 3, H, W], not {list(clips.shape)}")
         segments = self.backbone.out_segments if is_shifted else clips.shape[1]
-        return self.backbone(clips.reshape([-1, *clips.shape[2:]])), segments
+        features = self.backbone(clips.reshape([-1, *clips.shape[2:]]))
+        pooled = self.head.pool(features, segments)
+        return self.backbone.in_authors_order(pooled), segments
 
     def train(self) -> Recognizer2D:
         """Training mode, except for the layers that the backbone's policy keeps fixed."""

@@ -174,6 +174,7 @@ class ResNet(nn.Layer):
     """
 
     is_shifted = False
+    restores_order = False
 
     def __init__(
         self,
@@ -225,6 +226,10 @@ class ResNet(nn.Layer):
             setattr(self, f"layer{stage + 1}", nn.Sequential(*layers))
         self.out_channels = channels
 
+    def in_authors_order(self, pooled: Tensor) -> Tensor:
+        """Channels of pooled features [M, C] as the authors' code orders them; see ResNetTSM."""
+        return pooled
+
     @property
     def stages(self) -> list[nn.Layer]:
         """layer1 to layer4."""
@@ -263,6 +268,10 @@ class ResNetTSM(ResNet):
         data_format: see ResNet.
 
     Shape: [N*T, 3, H, W] float32 -> [N*out_segments, out_channels, H/32, W/32].
+
+    Inside, the first fold comes from the past (Paddle's order). The authors' networks are the same
+    with the two folds of every residual stream exchanged; ``in_authors_order`` exchanges those of
+    the last stream back, so that features and classifier are theirs, channel by channel.
     """
 
     is_shifted = True
@@ -290,6 +299,8 @@ class ResNetTSM(ResNet):
         self.shift_div, self.shift_place = shift_div, shift_place
         self.shift_mode, self.shift_padding = shift_mode, shift_padding
         self.temporal_pool = temporal_pool
+        # An online network moves one fold only; the authors' online code moves the same one.
+        self.restores_order = shift_mode == "offline"
         pooled_segments = (num_seg + 1) // 2 if temporal_pool else num_seg
 
         def shift(stage: int, block: int) -> TemporalShift | None:
@@ -307,6 +318,14 @@ class ResNetTSM(ResNet):
         self.out_segments = pooled_segments
         self.norm_policy = NormPolicy(partial_bn, norm_eval, frozen_stages)
         self.norm_policy.freeze(self)
+
+    def in_authors_order(self, pooled: Tensor) -> Tensor:
+        """Exchange the two folds of pooled features [M, C]."""
+        if not self.restores_order:
+            return pooled
+        fold = self.out_channels // self.shift_div
+        parts = [pooled[:, fold : 2 * fold], pooled[:, :fold], pooled[:, 2 * fold :]]
+        return paddle.concat(parts[: 2 if 2 * fold == self.out_channels else 3], 1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.layer1(self.stem(x))

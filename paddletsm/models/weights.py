@@ -152,6 +152,7 @@ def model_info(model: nn.Layer) -> ModelInfo:
         shift_place=backbone.shift_place,
         shift_div=backbone.shift_div,
         temporal_pool=backbone.temporal_pool,
+        restores_order=backbone.restores_order,
     )
 
 

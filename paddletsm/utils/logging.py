@@ -11,17 +11,18 @@ from pathlib import Path
 _FORMAT = "%(asctime)s %(levelname).1s %(message)s"
 
 
-class _BarSafeHandler(logging.StreamHandler):
-    """Writes through tqdm, so that a line does not cut a progress bar in two."""
+class _BarSafeHandler(logging.Handler):
+    """Writes to stderr through tqdm, so that a line does not cut a progress bar in two."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
+        text = self.format(record)
+        if "tqdm" in sys.modules:
             from tqdm import tqdm
 
-            tqdm.write(self.format(record), file=sys.stderr)
-            self.flush()
-        except (ImportError, OSError, ValueError):
-            super().emit(record)
+            tqdm.write(text, file=sys.stderr)
+        else:
+            sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
 def configure_logging(level: str = "INFO", *, rank: int = 0) -> None:
@@ -30,7 +31,7 @@ def configure_logging(level: str = "INFO", *, rank: int = 0) -> None:
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
-    handler = _BarSafeHandler(sys.stderr)
+    handler = _BarSafeHandler()
     handler.setFormatter(logging.Formatter(_FORMAT, "%H:%M:%S"))
     logger.addHandler(handler)
     logger.setLevel(level if rank == 0 else max(logging.WARNING, logging.getLevelName(level)))

@@ -17,7 +17,6 @@ import numpy as np
 import paddle
 import pytest
 
-from paddletsm.convert.streams import fold_order
 from paddletsm.models import Recognizer2D, ResNet, ResNetTSM, TSMHead, TSNHead
 from paddletsm.models.weights import load_weights
 
@@ -40,24 +39,9 @@ def build(network: str) -> Recognizer2D:
 
 def outputs(model: Recognizer2D, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Logits and pooled features of clips [N,T,3,H,W] from one pass through the backbone."""
-    frames = paddle.to_tensor(clips.reshape(-1, *clips.shape[2:]))
     with paddle.no_grad():
-        features = model.backbone(frames)
-        return (
-            model.head(features, clips.shape[1]).numpy(),
-            model.head.pool(features, clips.shape[1]).numpy(),
-        )
-
-
-def reference_order(features: np.ndarray, model: Recognizer2D) -> np.ndarray:
-    """Features of a shifted network in the reference's order of channels.
-
-    The converter exchanges the two shift folds of every residual stream, and the last stream is
-    what is pooled.
-    """
-    if not model.backbone.is_shifted:
-        return features
-    return features[:, fold_order(features.shape[1], model.backbone.shift_div)]
+        pooled = model.extract_feature(paddle.to_tensor(clips))
+        return model.head.classify(pooled, clips.shape[1]).numpy(), pooled.numpy()
 
 
 CASES = [
@@ -86,7 +70,7 @@ def check(
     for kind in kinds:
         logits, features = outputs(model, fill.make_input(kind, 2, 8)[:clips])
         expected = recorded[f"feat_{kind}"][: len(features)]
-        features = reference_order(features, model)
+        features = features
         np.testing.assert_allclose(features, expected, rtol=0, atol=FEATURES)
         expected = recorded[f"logits_{kind}"][:clips]
         np.testing.assert_allclose(logits, expected, rtol=0, atol=LOGITS)
@@ -130,7 +114,7 @@ def test_real_frames(weights_file: Callable[[str, str], Path], parity_dir: Path)
     clip = ((recorded["imgs_uint8"].astype(np.float32) - mean) / std)[None]
     logits, features = outputs(model, clip)
     np.testing.assert_allclose(logits, recorded["logits"], rtol=0, atol=LOGITS)
-    features = reference_order(features, model)
+    features = features
     np.testing.assert_allclose(features, recorded["feat"], rtol=0, atol=FEATURES)
     scores = np.exp(logits - logits.max())
     np.testing.assert_allclose(scores / scores.sum(), recorded["prob"], rtol=1e-4)

@@ -179,3 +179,13 @@ def test_paddlevideo_inference_section_must_agree(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(values))
     with pytest.raises(ConfigError, match=r"INFERENCE\.num_seg: 16 contradicts"):
         load_config(file)
+
+
+def test_decoder_follows_the_data_set() -> None:
+    config = load_config(UCF, ["DATASET.valid.suffix=frame_{:06}.png"])
+    assert pipeline_spec(config, "train")["decode"]["suffix"] == "img_{:05}.jpg"
+    expected = {"name": "FrameDecoder", "suffix": "frame_{:06}.png"}
+    assert pipeline_spec(config, "valid")["decode"] == expected
+    assert pipeline_spec(config, "test")["decode"] == expected
+    with pytest.raises(ConfigError, match=r"VideoDecoder contradicts DATASET\.train\.format"):
+        load_config(UCF, ["PIPELINE.train.decode.name=VideoDecoder"])

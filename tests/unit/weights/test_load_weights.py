@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import paddle
 import pytest
 
 from paddletsm.errors import WeightsError
@@ -92,15 +93,26 @@ class TestSources:
         assert load_weights(model, path).loaded == len(state)
         assert_equal(model, state)
 
-    def test_paddlevideo_is_not_reordered(
+    def test_paddlevideo_computes_what_it_computed_there(
         self, tmp_path: Path, donor: dict[str, np.ndarray]
     ) -> None:
+        """Its order inside; only the classifier follows the features, which are restored."""
         path = write(
             tmp_path / "w.pdparams", names.renamed(donor, names.paddlevideo, is_torch=False)
         )
-        model = build()
+        model, theirs = build(), build()
         load_weights(model, path)
-        assert_equal(model, donor)
+        theirs.set_state_dict({k: paddle.to_tensor(v) for k, v in donor.items()})
+        theirs.backbone.restores_order = False
+        clips = paddle.randn([2, 4, 3, 32, 32])
+        model.eval()
+        theirs.eval()
+        expected = theirs(clips).numpy()
+        np.testing.assert_allclose(
+            model(clips).numpy(), expected, atol=1e-5 * np.abs(expected).max()
+        )
+        changed = {k for k, v in names.state_of(model).items() if (v != donor[k]).any()}
+        assert changed == {"head.fc.weight"}
 
     def test_paddlevideo_backbone_only_file(
         self, tmp_path: Path, donor: dict[str, np.ndarray]
@@ -147,8 +159,6 @@ class TestSources:
         assert_equal(model, {**donor, **{k: v for k, v in before.items() if k.startswith("head.")}})
 
     def test_paddle_vision_network_computes_the_same(self, tmp_path: Path) -> None:
-        import paddle
-
         theirs = paddle.vision.models.resnet18(num_classes=0)
         theirs.eval()
         paddle.save(theirs.state_dict(), str(tmp_path / "w.pdparams"))
