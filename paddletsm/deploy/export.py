@@ -83,12 +83,13 @@ def export_model(
     """
     out_dir = Path(out_dir).resolve()
     size = _pair(target_size)
-    known_protocol = _protocol(spec, protocol, num_seg=model.num_seg, size=size)
+    num_seg = _num_seg(model, spec)
+    known_protocol = _protocol(spec, protocol, num_seg=num_seg, size=size)
     with _evaluating(model), _staging(out_dir, name) as staged:
-        _save_network(model, staged / name, size)
+        _save_network(model, staged / name, (num_seg, *size))
         artefact = Artefact(
             model_name=name,
-            num_seg=model.num_seg,
+            num_seg=num_seg,
             pipeline=spec,
             protocol=known_protocol,
             files={path.name: sha256_of(path) for path in sorted(staged.iterdir())},
@@ -96,12 +97,19 @@ def export_model(
             model=meta,
             metrics=metrics,
             weights_sha256=weights_sha256,
-            **_verified(model, staged / name, size, labels),
+            **_verified(model, staged / name, (num_seg, *size), labels),
         )
         write_artefact(artefact, staged)
         read_artefact(staged)
         _install(staged, out_dir)
     return out_dir
+
+
+def _num_seg(model: Recognizer2D, spec: Mapping[str, Any]) -> int:
+    """Frames of an exported clip: a network without shift takes as many as the test samples."""
+    if model.backbone.is_shifted:
+        return model.num_seg
+    return int(spec["sample"].get("num_seg", model.num_seg))
 
 
 def _protocol(
@@ -190,8 +198,8 @@ def _folder_beside(path: Path, suffix: str) -> Path:
     return Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=suffix, dir=path.parent))
 
 
-def _save_network(model: Recognizer2D, stem: Path, size: tuple[int, ...]) -> None:
-    """Write ``stem``.pdmodel and ``stem``.pdiparams."""
+def _save_network(model: Recognizer2D, stem: Path, shape: tuple[int, ...]) -> None:
+    """Write ``stem``.pdmodel and ``stem``.pdiparams for clips of (T, H, W)."""
     if getattr(model.backbone, "data_format", "NCHW") != "NCHW":
         raise ExportError(
             "Paddle Inference cannot fuse a network of data_format NHWC; build it with "
@@ -209,6 +217,7 @@ def _save_network(model: Recognizer2D, stem: Path, size: tuple[int, ...]) -> Non
         def forward(self, clips: paddle.Tensor) -> paddle.Tensor:
             return self.network(clips)
 
+    num_seg, height, width = shape
     layer = Exported(model)  # before the guard: parameters belong to dynamic mode
     layer.eval()
     # Paddle 3 writes the format that 2.6 reads only in its former mode; 2.6 has no other.
@@ -216,7 +225,7 @@ def _save_network(model: Recognizer2D, stem: Path, size: tuple[int, ...]) -> Non
     try:
         with quiet_paddle(), guard():
             static = paddle.jit.to_static(
-                layer, input_spec=model.input_spec(*size), full_graph=True
+                layer, input_spec=model.input_spec(height, width, num_seg), full_graph=True
             )
             paddle.jit.save(static, str(stem))
     except (RuntimeError, ValueError, TypeError, NotImplementedError) as err:
@@ -226,7 +235,7 @@ def _save_network(model: Recognizer2D, stem: Path, size: tuple[int, ...]) -> Non
 
 
 def _verified(
-    model: Recognizer2D, stem: Path, size: tuple[int, ...], labels: Sequence[str]
+    model: Recognizer2D, stem: Path, shape: tuple[int, ...], labels: Sequence[str]
 ) -> dict[str, Any]:
     """Compare the saved network with the model; return what ``Artefact`` says about both.
 
@@ -234,7 +243,7 @@ def _verified(
     """
     import paddle
 
-    clips = np.zeros((3, model.num_seg, 3, *size), np.float32)
+    clips = np.zeros((3, shape[0], 3, *shape[1:]), np.float32)
     clips[0] = np.random.default_rng(0).standard_normal(clips.shape[1:], np.float32)
     clips[2] = 2.0
     with paddle.no_grad(), quiet_paddle():

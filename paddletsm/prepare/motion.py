@@ -46,7 +46,7 @@ class MotionSettings:
     """
 
     clips: int = 200
-    val_clips: int = 50
+    val_clips: int = 100
     test_clips: int = 50
     frames: int = 16
     size: int = 64

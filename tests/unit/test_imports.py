@@ -19,7 +19,7 @@ RANK = {
     "convert": 4, "data": 5, "models": 5, "builders": 6, "prepare": 6, "engine": 7, "deploy": 7,
     "cli": 8,
 }  # fmt: skip
-NO_PADDLE = ("errors", "registry", "config", "data", "prepare", "metrics", "utils")
+NO_PADDLE = ("errors", "registry", "config", "convert", "data", "prepare", "metrics", "utils")
 
 
 def _imports(path: Path) -> list[tuple[str, bool]]:

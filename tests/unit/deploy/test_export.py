@@ -73,6 +73,21 @@ def test_plain_resnet_exports(tmp_path: Path) -> None:
     assert read_artefact(export(tsn, tmp_path / "out")).num_seg == NUM_SEG
 
 
+def test_network_without_shift_exports_as_many_segments_as_the_test_has(tmp_path: Path) -> None:
+    """PaddleVideo's TSN trains on 3 segments and tests on 25."""
+    network = ResNet(18, 0.125, num_seg=3)
+    model = Recognizer2D(network, TSNHead(len(LABELS), network.out_channels))
+    model.eval()
+    spec = make_spec()
+    spec["sample"]["num_seg"] = 7
+    out = export(model, tmp_path / "tsn", spec=spec)
+    assert read_artefact(out).num_seg == 7
+    clips = np.random.default_rng(0).standard_normal((2, 7, 3, SIZE, SIZE), np.float32)
+    np.testing.assert_allclose(
+        Predictor(out).logits(clips), eager_logits(model, clips), atol=1e-4
+    )
+
+
 def test_inference_yml_holds_what_was_given(artefact_dir: Path) -> None:
     names = sorted(path.name for path in artefact_dir.iterdir())
     assert names == ["inference.yml", "tiny.pdiparams", "tiny.pdmodel"]
