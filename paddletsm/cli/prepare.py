@@ -82,7 +82,6 @@ def _add_motion(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name}", type=int, metavar="N", default=getattr(default, name), help=text
         )
-    _add_workers(parser)
     parser.add_argument(
         "--force", action="store_true", help="replace a motion data set that is there already"
     )
@@ -95,10 +94,6 @@ def _add_ucf101(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", type=int, nargs="+", choices=ucf101.SPLITS, default=[1], help="splits to list"
     )
-    _add_workers(parser)
-
-
-def _add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=_positive, metavar="N", help="videos at a time; None: one per core"
     )
@@ -113,9 +108,7 @@ def _positive(text: str) -> int:
 def _motion(args: argparse.Namespace) -> int:
     names = [field.name for field in fields(MotionSettings)]
     settings = MotionSettings(**{name: getattr(args, name) for name in names})
-    is_new = prepare_motion(
-        args.out, settings, force=args.force, workers=args.workers, progress=_progress
-    )
+    is_new = prepare_motion(args.out, settings, force=args.force, progress=_progress)
     counts = ", ".join(
         f"{count * len(CLASS_NAMES)} {split}" for split, count in settings.per_class.items()
     )

@@ -12,9 +12,11 @@ from paddletsm.cli.common import (
     add_common_arguments,
     check_device,
     make_parser,
+    process_rank,
     run_command,
 )
 from paddletsm.errors import ConfigError
+from paddletsm.utils.logging import configure_logging
 from paddletsm.utils.threads import import_paddle
 
 
@@ -87,6 +89,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.output_dir is not None:
         overrides.append(f"output_dir={args.output_dir}")
     config = load_config(args.config, overrides)
+    configure_logging("DEBUG" if args.debug else config.log_level, rank=process_rank())
     import_paddle()
     return _test(args, config) if args.test else _train(args, config)
 

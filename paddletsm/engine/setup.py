@@ -188,6 +188,10 @@ def _load_initial_weights(model: Recognizer2D, config: Config, options: TrainOpt
         logger.info("%s", load_weights(model, options.weights))
     elif config.MODEL.backbone.pretrained:
         logger.info("%s", load_pretrained_backbone(model, config.MODEL.backbone.pretrained))
+    else:
+        logger.info(
+            "starting from random weights: neither MODEL.backbone.pretrained nor -w is given"
+        )
 
 
 def _set_aside(folder: Path) -> None:

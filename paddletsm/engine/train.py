@@ -264,14 +264,22 @@ def _validate(setup: Setup, state: TrainState, stop: StopRequest, eta: Eta) -> N
     config = setup.config
     total = math.ceil(len(setup.valid_loader.dataset) / setup.world.size)
     bar = Bar(total, "validation", show=setup.world.is_main)
-    scored = score_dataset(
-        setup.model,
-        setup.valid_loader,
-        batch_size=config.DATASET.valid_batch_size or config.DATASET.batch_size,
-        world=setup.world,
-        on_batch=bar.advance,
-    )
-    bar.close()
+
+    def on_batch(samples: int) -> None:
+        bar.advance(samples)
+        if stop.signum:  # a validation may take longer than the launcher waits before it kills
+            _stop(setup, state, stop, together=False)
+
+    try:
+        scored = score_dataset(
+            setup.model,
+            setup.valid_loader,
+            batch_size=config.DATASET.valid_batch_size or config.DATASET.batch_size,
+            world=setup.world,
+            on_batch=on_batch,
+        )
+    finally:
+        bar.close()
     eta.validation(time.perf_counter() - start)
     values = scored.metrics()
     state.unread = int(values["num_failed"])
@@ -312,9 +320,11 @@ def _save_epoch(setup: Setup, state: TrainState, is_last: bool) -> None:
         save_weights(setup.model, setup.folder / f"{name}_best.pdparams")
 
 
-def _stop(setup: Setup, state: TrainState, stop: StopRequest) -> None:
+def _stop(setup: Setup, state: TrainState, stop: StopRequest, *, together: bool = True) -> None:
+    """Save the state, say how to go on, leave; ``together``: all processes are at this place."""
     path = _save_state(setup, state)
-    wait_for_all(setup.world)
+    if together:
+        wait_for_all(setup.world)
     if path is not None:
         message = (
             f"stopped at epoch {state.epoch + 1}, step {state.step}; the state is saved in {path}. "

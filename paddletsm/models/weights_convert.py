@@ -96,6 +96,12 @@ def _network_of(
         )
     depth, width = int(network.partition("-")[2]), stem.shape[0] / 64
     info = converter.info(state) or ModelInfo()
+    if arch == "auto" and converter.fold_order == "past_first" and _has_head(state, converter):
+        # Names of shifted and plain networks are the same there, and the classifier differs.
+        raise WeightsError(
+            f"the names in {converter.title}'s files do not tell whether the network is shifted; "
+            "say it with --arch ResNetTSM or --arch ResNet"
+        )
     if arch == "ResNetTSM" or (arch == "auto" and info.is_shifted):
         backbone = ResNetTSM(
             depth,

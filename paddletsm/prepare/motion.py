@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from paddletsm.data.backends import opencv
 from paddletsm.errors import ConfigError, DataError
 from paddletsm.prepare.motion_scene import CLASS_NAMES, MIN_SIZE, render_clip
 from paddletsm.utils.text import listing
-from paddletsm.utils.threads import usable_cores
 
 SPLITS = ("train", "val", "test")
 FRAMES_PER_SECOND = 16.0
@@ -80,7 +78,6 @@ def prepare_motion(
     settings: MotionSettings,
     *,
     force: bool = False,
-    workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> bool:
     """Render the data set, unless it is there already.
@@ -91,7 +88,6 @@ def prepare_motion(
         out: folder of the data set.
         settings: see ``MotionSettings``.
         force: render again, also in place of a motion data set of other settings or a damaged one.
-        workers: threads that render; None: one per usable core. The files do not depend on it.
         progress: called with (clips done, clips in all).
 
     Returns:
@@ -107,7 +103,7 @@ def prepare_motion(
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
             fresh = Path(scratch) / "new"
-            _render_all(fresh, settings, workers or usable_cores(), progress)
+            _render_all(fresh, settings, progress)
             if out.exists():
                 out.rename(Path(scratch) / "old")
             fresh.rename(out)
@@ -173,29 +169,17 @@ def _clips(
 
 
 def _render_all(
-    out: Path,
-    settings: MotionSettings,
-    workers: int,
-    progress: Callable[[int, int], None] | None,
+    out: Path, settings: MotionSettings, progress: Callable[[int, int], None] | None
 ) -> None:
     for split in SPLITS:
         for name in CLASS_NAMES:
             (out / split / name).mkdir(parents=True)
-
-    def render(clip: tuple[Path, str, tuple[int, int, int, int]]) -> None:
-        path, name, seed = clip
+    for done, (path, name, seed) in enumerate(_clips(out, settings), 1):
         rng = np.random.default_rng(seed)
         frames = render_clip(name, rng, num_frames=settings.frames, size=settings.size)
         write_mjpg(path, frames, fps=FRAMES_PER_SECOND)
-
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for done, _ in enumerate(pool.map(render, _clips(out, settings)), 1):
-                if progress:
-                    progress(done, settings.total)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # or Ctrl-C would wait for thousands of clips
-            raise
+        if progress:
+            progress(done, settings.total)
     text = json.dumps(_statement(settings), indent=2) + "\n"
     (out / _STATEMENT).write_text(text, encoding="utf-8")
 

@@ -83,9 +83,7 @@ def test_network_without_shift_exports_as_many_segments_as_the_test_has(tmp_path
     out = export(model, tmp_path / "tsn", spec=spec)
     assert read_artefact(out).num_seg == 7
     clips = np.random.default_rng(0).standard_normal((2, 7, 3, SIZE, SIZE), np.float32)
-    np.testing.assert_allclose(
-        Predictor(out).logits(clips), eager_logits(model, clips), atol=1e-4
-    )
+    np.testing.assert_allclose(Predictor(out).logits(clips), eager_logits(model, clips), atol=1e-4)
 
 
 def test_inference_yml_holds_what_was_given(artefact_dir: Path) -> None:

@@ -45,7 +45,7 @@ def test_layout(small: Path) -> None:
 
 
 def test_same_settings_same_bytes(small: Path, tmp_path: Path) -> None:
-    assert prepare_motion(tmp_path / "again", SMALL, workers=1)
+    assert prepare_motion(tmp_path / "again", SMALL)
     assert contents(tmp_path / "again") == contents(small)
     clips = [value for key, value in contents(small).items() if key.endswith(".avi")]
     assert len(set(clips)) == len(clips) == SMALL.total
@@ -155,7 +155,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(("argv", "message"), [
     (["motoin"], "did you mean 'motion'"),
     (["motion", "--clip", "3"], "did you mean '--clips'"),
-    (["motion", "--workers", "0"], "expected a number from 1 on"),
+    (["ucf101", "--workers", "0"], "expected a number from 1 on"),
     ([], "ucf101"),
 ])  # fmt: skip
 def test_wrong_commands(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

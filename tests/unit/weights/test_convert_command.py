@@ -128,3 +128,14 @@ def test_script_starts(repo_dir: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0
     assert "--source" in done.stdout
+
+
+def test_names_that_do_not_tell_the_shift_are_not_guessed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = names.renamed(names.state_of(build_tsn()), names.paddlevideo, is_torch=False)
+    source = write(tmp_path / "TSM_k400.pdparams", state)
+    target = str(tmp_path / "out.pdparams")
+    assert main([str(source), target]) == 2
+    assert "--arch ResNetTSM or --arch ResNet" in capsys.readouterr().err
+    assert main([str(source), target, "--arch", "ResNetTSM"]) == 0
