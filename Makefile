@@ -24,7 +24,7 @@ demo: install
 	@$(BIN)/python tools/demo.py
 
 test: install
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4
 
 lint: install
 	@$(BIN)/ruff check .

@@ -38,7 +38,7 @@ setup(
             "setuptools",
         ],
         "convert": ["torch>=2.6", "safetensors>=0.4"],
-        "dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.6"],
+        "dev": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6", "ruff>=0.6"],
     },
     entry_points={"console_scripts": ["paddletsm=paddletsm.cli.entry:main"]},
     classifiers=[

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 # Before any test imports Paddle or NumPy: the suite runs on two cores, often in two processes.
@@ -28,6 +30,24 @@ def shared_dir() -> Path:
     if not (SHARED / "parity").is_dir():
         pytest.skip("reference data folder '../shared' is not beside this checkout")
     return SHARED
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Folder that ``make`` fills once per test run, also when several pytest workers ask for it."""
+    is_shared = "PYTEST_XDIST_WORKER" in os.environ
+    root = factory.getbasetemp().parent if is_shared else factory.getbasetemp()
+    folder, done = root / name, root / f"{name}.done"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        end = time.monotonic() + 300
+        while not done.exists():
+            assert time.monotonic() < end, f"{name}: another worker has not finished it"
+            time.sleep(0.2)
+    else:
+        make(folder)
+        done.touch()
+    return folder
 
 
 def write_video(path: Path, frames: np.ndarray, fps: float = 8.0) -> Path:

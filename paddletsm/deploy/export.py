@@ -58,8 +58,7 @@ def export_model(
     """Export a network with everything that predicting with it needs.
 
     The network takes any number of clips; Paddle 2.6 and 3.x read it. The caller's model keeps its
-    mode and its layers. An earlier artefact in ``out_dir`` is replaced once the new one is complete
-    and has passed its check; other files in it stay.
+    mode and its layers. An earlier artefact in ``out_dir`` is replaced once the new one has passed.
 
     Args:
         model: the network with its weights.
@@ -70,7 +69,7 @@ def export_model(
         target_size: pixels of a side, or (height, width), that the pipeline crops to.
         weights_sha256: hash of the weights file.
         metrics: accuracy measured with this pipeline.
-        protocol: facts to record beside clips, crops and averaging, which ``spec`` tells.
+        protocol: facts beside clips, crops and averaging, which ``spec`` tells.
         meta: MODEL section of the configuration.
 
     Returns:

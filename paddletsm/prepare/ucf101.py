@@ -25,7 +25,7 @@ PARTS = {"train": "trainlist", "val": "testlist"}
 INSTRUCTIONS = """\
 UCF101 is not downloaded by this command. Its page, which states the terms of use:
   https://www.crcv.ucf.edu/data/UCF101.php
-The clips are cut from videos that their owners have put on YouTube; they are offered for research.
+Read there what you may do with the clips, which come from videos on YouTube.
 Whoever publishes results cites Soomro, Zamir, Shah, CRCV-TR-12-01 (arXiv:1212.0402).
 Download and unpack two files from that page:
   UCF101.rar                                 13320 videos, 6.5 GB

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import REPO, write_video
+from tests.conftest import REPO, once, write_video
 
 Command = Callable[..., subprocess.CompletedProcess]
 
@@ -33,15 +33,17 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     The numbers of clips do not divide by two processes or by the batch.
     """
-    root = tmp_path_factory.mktemp("bars")
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 48), ("val", 13), ("test", 11)):
-        for index in range(count):
-            for name in ("left", "right"):
-                path = root / split / name / f"clip_{index:03d}.avi"
-                if split == "train" or index < count - (name == "left"):
-                    write_video(path, _clip(rng, name == "left"))
-    return root
+
+    def make(root: Path) -> None:
+        rng = np.random.default_rng(0)
+        for split, count in (("train", 48), ("val", 13), ("test", 11)):
+            for index in range(count):
+                for name in ("left", "right"):
+                    path = root / split / name / f"clip_{index:03d}.avi"
+                    if split == "train" or index < count - (name == "left"):
+                        write_video(path, _clip(rng, name == "left"))
+
+    return once(tmp_path_factory, "bars", make)
 
 
 @pytest.fixture(scope="session")
@@ -95,11 +97,13 @@ def command() -> Command:
 @pytest.fixture(scope="session")
 def trained(config: Path, command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run folder of a training that has succeeded, on two processes."""
-    output = tmp_path_factory.mktemp("output")
-    result = command(
-        "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", output / "log",
-        "main.py", "-c", config, "--output_dir", output, "--device", "cpu",
-        "-o", "DATASET.batch_size=4",
-    )  # fmt: skip
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    return output / "TSM_bars"
+
+    def make(output: Path) -> None:
+        result = command(
+            "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", output / "log",
+            "main.py", "-c", config, "--output_dir", output, "--device", "cpu",
+            "-o", "DATASET.batch_size=4",
+        )  # fmt: skip
+        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+
+    return once(tmp_path_factory, "trained", make) / "TSM_bars"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from paddletsm.models.weights import read_state
-from tests.conftest import REPO
+from tests.conftest import REPO, once
 from tests.e2e.conftest import Command
 
 SHORT = ("-o", "epochs=3", "--device", "cpu")
@@ -51,10 +51,11 @@ def weights_of(folder: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def unbroken(command: Command, config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("unbroken")
-    result = command("main.py", "-c", config, *SHORT, "--output_dir", output)
-    assert result.returncode == 0, result.stderr[-3000:]
-    return output / "TSM_bars"
+    def make(output: Path) -> None:
+        result = command("main.py", "-c", config, *SHORT, "--output_dir", output)
+        assert result.returncode == 0, result.stderr[-3000:]
+
+    return once(tmp_path_factory, "unbroken", make) / "TSM_bars"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -19,23 +19,20 @@ from tests.e2e.conftest import Command
 LAUNCH = ("-m", "paddle.distributed.launch", "--nproc_per_node", "2")
 
 
-def run_test(command: Command, config: Path, trained: Path, *words: object) -> dict:
+def run_test(command: Command, config: Path, trained: Path, out: Path, *words: object) -> Path:
+    """Test the trained weights into a folder of this test's own; return the folder of results."""
     arguments = [
-        "main.py",
-        "--test",
-        "-c",
-        config,
-        "--output_dir",
-        trained.parent,
-        "--device",
-        "cpu",
-    ]
-    result = (
-        command(*words[1:], *arguments) if words[:1] == ("launch",) else command(*arguments, *words)
-    )
+        "main.py", "--test", "-c", config, "-w", trained / "TSM_bars_best.pdparams",
+        "--output_dir", out, "--device", "cpu",
+    ]  # fmt: skip
+    is_launched = words[:1] == LAUNCH[:1]
+    result = command(*words, *arguments) if is_launched else command(*arguments, *words)
     assert result.returncode == 0, result.stderr[-3000:]
-    folder = "test_shuffled" if "shuffled" in words else "test"
-    return json.loads((trained / folder / "metrics.json").read_text())
+    return out / "TSM_bars" / ("test_shuffled" if "shuffled" in words else "test")
+
+
+def metrics_of(folder: Path) -> dict:
+    return json.loads((folder / "metrics.json").read_text())
 
 
 def test_run_folder_holds_what_it_promises(trained: Path) -> None:
@@ -52,9 +49,11 @@ def test_run_folder_holds_what_it_promises(trained: Path) -> None:
     assert "12 steps of 8 clips (4 per process x 2)" in log
 
 
-def test_tsm_uses_the_order_of_frames(command: Command, config: Path, trained: Path) -> None:
-    ordered = run_test(command, config, trained)
-    shuffled = run_test(command, config, trained, "--frame_order", "shuffled")
+def test_tsm_uses_the_order_of_frames(
+    command: Command, config: Path, trained: Path, tmp_path: Path
+) -> None:
+    ordered = metrics_of(run_test(command, config, trained, tmp_path))
+    shuffled = metrics_of(run_test(command, config, trained, tmp_path, "--frame_order", "shuffled"))
     assert ordered["num_samples"] == 21
     assert ordered["top1"] >= 90, ordered
     assert ordered["top5"] == 100.0  # two classes: top-5 is top-2
@@ -64,11 +63,17 @@ def test_tsm_uses_the_order_of_frames(command: Command, config: Path, trained: P
 def test_two_processes_give_the_metrics_of_one(
     command: Command, config: Path, trained: Path, tmp_path: Path
 ) -> None:
-    one = run_test(command, config, trained)
-    table = (trained / "test/predictions.csv").read_text()
-    two = run_test(command, config, trained, "launch", *LAUNCH, "--log_dir", tmp_path / "log")
-    assert one == two
-    assert table == (trained / "test/predictions.csv").read_text()
+    one = run_test(command, config, trained, tmp_path / "one")
+    launch = (*LAUNCH, "--log_dir", tmp_path / "log")
+    two = run_test(command, config, trained, tmp_path / "two", *launch)
+    for name in ("metrics.json", "predictions.csv", "per_class.csv"):
+        assert (one / name).read_text() == (two / name).read_text()
+    with (one / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    hits = sum(row["label"] == row["prediction"] for row in rows)
+    assert 100.0 * hits / len(rows) == pytest.approx(metrics_of(one)["top1"], abs=1e-4)
+    with (one / "per_class.csv").open() as file:
+        assert sum(int(row["correct"]) for row in csv.DictReader(file)) == hits
 
 
 def test_exported_copy_gives_the_same_logits_from_the_file_on(
@@ -112,13 +117,3 @@ def _eager_logits(config: Path, weights: Path, clips: list[Path]) -> list[np.nda
         frames = pipeline(Sample(path=str(clip), label=0, id=number), rng).frames
         result.append(model(paddle.to_tensor(frames)).numpy()[0])
     return result
-
-
-def test_predictions_csv_agrees_with_metrics(command: Command, config: Path, trained: Path) -> None:
-    metrics = run_test(command, config, trained)
-    with (trained / "test/predictions.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    hits = sum(row["label"] == row["prediction"] for row in rows)
-    assert 100.0 * hits / len(rows) == pytest.approx(metrics["top1"], abs=1e-4)
-    with (trained / "test/per_class.csv").open() as file:
-        assert sum(int(row["correct"]) for row in csv.DictReader(file)) == hits

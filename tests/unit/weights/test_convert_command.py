@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +15,16 @@ import pytest
 
 from paddletsm.cli.convert import main
 from paddletsm.convert.streams import swap_folds
+from paddletsm.models import Recognizer2D, ResNet, TSNHead
 from paddletsm.models.weights import load_weights, model_info, read_state
 from tests.unit.weights import names
-from tests.unit.weights.test_load_weights import build, build_tsn, write
+from tests.unit.weights.test_load_weights import (
+    build,
+    build_mobilenet,
+    build_tsn,
+    random_state,
+    write,
+)
 
 
 def _mit_file(tmp_path: Path, **kwargs: object) -> tuple[Path, dict[str, np.ndarray]]:
@@ -58,6 +66,49 @@ def test_network_is_found_from_the_file(tmp_path: Path, kwargs: dict[str, object
     target = tmp_path / "out.pdparams"
     assert main([str(source), str(target)]) == 0
     assert load_weights(build(**kwargs), target).loaded == len(state)
+
+
+@pytest.mark.parametrize(
+    ("rule", "kwargs"),
+    [
+        (names.mit_features, {}),
+        (names.mmaction2_mobilenet, {"width": 0.5}),
+        (partial(names.features, is_nested=False), {"shift_mode": "online"}),
+    ],
+)
+def test_mobilenet_is_found_from_the_file(
+    tmp_path: Path, rule: Callable[..., str], kwargs: dict[str, object]
+) -> None:
+    model = build_mobilenet(**kwargs)
+    if not kwargs.get("shift_mode"):
+        rule = partial(rule, shifted=model_info(model).shifted)
+    state = random_state(model)
+    source = write(tmp_path / "in.pdparams", names.renamed(state, rule, is_torch=True))
+    assert main([str(source), str(tmp_path / "out.pdparams")]) == 0
+    load_weights(build_mobilenet(**kwargs), source)
+    converted = read_state(tmp_path / "out.pdparams")
+    expected = state if "shift_mode" in kwargs else swap_folds(state, 8)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(converted[name], value)
+
+
+@pytest.mark.parametrize("mode", ["embedded_gaussian", "gaussian"])
+def test_non_local_blocks_are_found_from_the_file(tmp_path: Path, mode: str) -> None:
+    model = Recognizer2D(ResNet(18, 0.125, 4, non_local=mode), TSNHead(5, 64))
+    rule = partial(names.non_local, is_mit=False)
+    state = names.renamed(random_state(model), rule, is_torch=True)
+    source = write(tmp_path / "in.pdparams", state)
+    assert main([str(source), str(tmp_path / "out.pdparams")]) == 0
+    assert load_weights(model, tmp_path / "out.pdparams").loaded == len(model.state_dict())
+
+
+def test_arch_of_another_family(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = names.state_of(build_mobilenet())
+    source = write(
+        tmp_path / "in.pdparams", names.renamed(state, names.mit_features, is_torch=True)
+    )
+    assert main([str(source), str(tmp_path / "out.pdparams"), "--arch", "ResNetTSM"]) == 2
+    assert "its tensors make up MobileNetV2, which is no ResNetTSM" in capsys.readouterr().err
 
 
 def test_arch_decides_where_the_names_do_not(tmp_path: Path) -> None:
