@@ -89,14 +89,29 @@ class MeanClassAccuracy(_Gathering):
         scores, labels = self._arrays()
         if not len(labels):
             return {"mean_class": float("nan")}
-        matrix = confusion_matrix(scores, labels)
-        counts = matrix.sum(1)
-        present = counts > 0
-        return {"mean_class": 100.0 * float((matrix.diagonal()[present] / counts[present]).mean())}
+        clips, hits = per_class_hits(scores, labels)
+        present = clips > 0
+        return {"mean_class": 100.0 * float((hits[present] / clips[present]).mean())}
+
+
+def per_class_hits(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Clips [K] and top-1 hits [K] of every label."""
+    classes = scores.shape[1]
+    hits = top_k_hits(scores, labels, 1)
+    clips = np.bincount(labels, minlength=classes)
+    return clips, np.bincount(labels[hits], minlength=classes)
+
+
+def predicted_labels(scores: np.ndarray) -> np.ndarray:
+    """Best class of each row [N]; -1 where a score is undefined."""
+    best = scores.argmax(1) if len(scores) else np.zeros(0, np.int64)
+    return np.where(np.isfinite(scores).all(1), best, -1)
 
 
 def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Counts [K, K]: rows are labels, columns are predictions."""
     classes = scores.shape[1]
-    pairs = labels * classes + scores.argmax(1)
+    predicted = predicted_labels(scores)
+    known = predicted >= 0
+    pairs = labels[known] * classes + predicted[known]
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)

@@ -85,6 +85,12 @@ def run_command(
     except BrokenPipeError:  # the reader of our output, say `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+    except OSError as err:  # a folder that cannot be written, a full disk
+        if args.debug:
+            traceback.print_exc()
+        where = f"{err.filename}: " if err.filename else ""
+        print(f"{parser.prog}: error: {where}{err.strerror or err}", file=sys.stderr)
+        return EXIT_USAGE
 
 
 def parse_bool(text: str) -> bool:

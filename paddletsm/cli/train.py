@@ -79,6 +79,8 @@ def _run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--max_iters must be at least 1, not {args.max_iters}")
     if args.test and args.resume is not None:
         raise ConfigError("--resume continues training; to test a run give its weights with -w")
+    if args.weights and args.resume is not None:
+        raise ConfigError("--resume restores all weights; leave -w out, or start anew without it")
     if args.frame_order != "ordered" and not args.test:
         raise ConfigError("--frame_order belongs to --test")
     from paddletsm.builders import load_config

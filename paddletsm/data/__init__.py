@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from paddletsm.data.datasets import DATASETS, ClipDataset
+from paddletsm.data.datasets import ClipDataset
 from paddletsm.data.index import FORMATS, VIDEO_SUFFIXES, Index, load_index, natural_key
 from paddletsm.data.loader import ClipLoader, eval_batches, train_batches
 from paddletsm.data.pipeline import Pipeline, build_pipeline
@@ -14,7 +14,6 @@ from paddletsm.data.transforms import TRANSFORMS
 from paddletsm.data.types import Batch, Clip, Failure, Sample
 
 __all__ = [
-    "DATASETS",
     "FORMATS",
     "READERS",
     "SAMPLERS",

@@ -4,17 +4,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
-from paddletsm.data.index import load_index
 from paddletsm.data.pipeline import Pipeline
 from paddletsm.data.types import Clip, Sample
-from paddletsm.registry import Registry
-
-DATASETS = Registry("dataset format")
 
 
 class ClipDataset:
@@ -53,40 +48,3 @@ class ClipDataset:
     def without_samples(self) -> ClipDataset:
         """Return a copy that can only ``read``: a worker is handed its samples one by one."""
         return ClipDataset((), self.pipeline, seed=self.seed)
-
-
-@DATASETS.register("VideoDataset")
-def video_dataset(
-    file_path: str | os.PathLike[str],
-    pipeline: Pipeline,
-    *,
-    data_prefix: str = "",
-    suffix: str | None = None,
-    num_classes: int | None = None,
-    seed: int = 0,
-) -> ClipDataset:
-    """Video files, from a list ``path label`` or class folders; see ``load_index``."""
-    index = load_index(
-        file_path,
-        format="VideoDataset",
-        data_prefix=data_prefix,
-        suffix=suffix,
-        num_classes=num_classes,
-    )
-    return ClipDataset(index.samples, pipeline, seed=seed)
-
-
-@DATASETS.register("FrameDataset")
-def frame_dataset(
-    file_path: str | os.PathLike[str],
-    pipeline: Pipeline,
-    *,
-    data_prefix: str = "",
-    num_classes: int | None = None,
-    seed: int = 0,
-) -> ClipDataset:
-    """Folders of frames, from a list ``path num_frames label`` or class folders."""
-    index = load_index(
-        file_path, format="FrameDataset", data_prefix=data_prefix, num_classes=num_classes
-    )
-    return ClipDataset(index.samples, pipeline, seed=seed)

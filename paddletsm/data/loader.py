@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import collections
-import logging
 import pickle
 import queue
 import time
@@ -18,10 +17,8 @@ from paddletsm.data import backends
 from paddletsm.data.collate import PendingBatch
 from paddletsm.data.datasets import ClipDataset
 from paddletsm.data.runners import ProcessRunner, Runner, Tasks, ThreadRunner
-from paddletsm.data.types import Batch, Failure
+from paddletsm.data.types import Batch
 from paddletsm.errors import ConfigError
-
-logger = logging.getLogger(__name__)
 
 _POLL_S = 0.1
 
@@ -105,7 +102,6 @@ class ClipLoader:
         self._tasks: Tasks = queue.SimpleQueue()
         self._runners = _make_runners(dataset, num_workers, timeout_s, self._tasks)
         self._is_started = False
-        self._reported: set[str] = set()
         self._finalizer = weakref.finalize(self, _close, self._runners, self._tasks)
 
     def iterate(self, batches: Iterable[Sequence[int]], epoch: int = 0) -> Iterator[Batch]:
@@ -141,8 +137,6 @@ class ClipLoader:
                 self._wait(pending[0])
                 batch = pending.popleft().result(time.perf_counter() - start)
                 self._submit_ahead(pending, batches, epoch)
-                for failure in batch.failed:
-                    self._report(failure)
                 yield batch
         finally:
             for left in pending:
@@ -169,11 +163,6 @@ class ClipLoader:
                 raise RuntimeError("the loader was closed while it was read from")
             for runner in self._runners:
                 runner.check_time()
-
-    def _report(self, failure: Failure) -> None:
-        if failure.path not in self._reported:
-            self._reported.add(failure.path)
-            logger.warning("%s", failure.reason)
 
     def close(self) -> None:
         """End all workers. May be called again."""

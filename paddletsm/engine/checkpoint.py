@@ -20,11 +20,16 @@ import paddle
 from paddle import nn
 
 from paddletsm.errors import WeightsError
-from paddletsm.utils.io import atomic_path
+from paddletsm.utils.io import atomic_path, nearest_file
 
 logger = logging.getLogger(__name__)
 
 _KEEP_STATES = 2
+_MASTER = "master"
+# All that NumPy, zipfile and json raise for a file that is none of ours, or a part of one.
+_DAMAGED = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 def save_weights(model: nn.Layer, path: Path) -> None:
@@ -56,15 +61,35 @@ def save_state(
     return path
 
 
-def load_state(
-    path: Path, model: nn.Layer, optimizer: paddle.optimizer.Optimizer
-) -> dict[str, Any]:
-    """Restore a resume state and return its meta.
+def read_resume_state(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read the arrays and the meta of a resume state.
 
     Raises:
-        WeightsError: unreadable, or of another network.
+        WeightsError: missing, incomplete, damaged, or no resume state.
     """
-    arrays, meta = _read(path)
+    if not path.is_file():
+        raise WeightsError(f"--resume: file not found: {path}{nearest_file(path)}")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        meta = json.loads(str(arrays.pop("meta")))
+        meta["global_step"], meta["state"], meta["run"]
+    except _DAMAGED as err:
+        raise WeightsError(f"{path} is incomplete or no resume state ({err})") from err
+    return arrays, meta
+
+
+def apply_state(
+    path: Path,
+    arrays: dict[str, np.ndarray],
+    model: nn.Layer,
+    optimizer: paddle.optimizer.Optimizer,
+) -> None:
+    """Put the arrays of a resume state into a network and its optimiser.
+
+    Raises:
+        WeightsError: they are of another network.
+    """
     tensors = {k.removeprefix("model/"): v for k, v in arrays.items() if k.startswith("model/")}
     own = model.state_dict()
     differing = sorted(
@@ -87,9 +112,10 @@ def load_state(
     for key, value in arrays.items():
         if key.startswith("optimizer/"):
             name, _, slot = key.removeprefix("optimizer/").partition("|")
-            state[parameter_names[name] + slot] = paddle.to_tensor(value)
+            target = state.setdefault("master_weights", {}) if slot == _MASTER else state
+            key = parameter_names[name] + ("" if slot == _MASTER else slot)
+            target[key] = paddle.to_tensor(value)
     optimizer.set_state_dict(state)
-    return meta
 
 
 def find_state(folder: Path) -> Path:
@@ -100,7 +126,7 @@ def find_state(folder: Path) -> Path:
     """
     for path in reversed(_states(folder)):
         try:
-            _read(path)
+            read_resume_state(path)
         except WeightsError as err:
             logger.warning("%s; trying the one before", err)
             continue
@@ -115,18 +141,6 @@ def _states(folder: Path) -> list[Path]:
     return sorted(folder.glob("resume_step_*.npz"))
 
 
-def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    if not path.is_file():
-        raise WeightsError(f"--resume: file not found: {path}")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        meta = json.loads(str(arrays.pop("meta")))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
-        raise WeightsError(f"{path} is incomplete or no resume state ({err})") from err
-    return arrays, meta
-
-
 def _named_optimizer_state(
     model: nn.Layer, optimizer: paddle.optimizer.Optimizer
 ) -> dict[str, paddle.Tensor]:
@@ -136,7 +150,11 @@ def _named_optimizer_state(
         ((p.name, name) for name, p in model.named_parameters()), key=lambda x: -len(x[0])
     )
     result = {}
-    for key, value in optimizer.state_dict().items():
+    state = optimizer.state_dict()
+    names = dict(by_length)
+    for paddle_name, value in state.pop("master_weights", {}).items():  # float32, of AMP O2
+        result[f"{names[paddle_name]}|{_MASTER}"] = value
+    for key, value in state.items():
         if not isinstance(value, paddle.Tensor):
             continue
         for paddle_name, name in by_length:

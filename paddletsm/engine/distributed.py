@@ -107,15 +107,3 @@ def leave_world(world: World) -> None:
     if world.size > 1:
         with contextlib.suppress(RuntimeError, ValueError):
             dist.destroy_process_group()
-
-
-def tell_terminal(message: str) -> None:
-    """Print below the launcher's output too.
-
-    The launcher stops copying its processes' output when it is interrupted, just when the message
-    that says how to resume comes; on Linux its terminal can be reached through /proc.
-    """
-    if "PADDLE_TRAINER_ID" not in os.environ:
-        return
-    with contextlib.suppress(OSError), open(f"/proc/{os.getppid()}/fd/2", "w") as terminal:
-        terminal.write(message + "\n")

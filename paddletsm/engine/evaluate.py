@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ import paddle.nn.functional as F
 
 from paddletsm.data import Batch, ClipLoader, Failure, eval_batches
 from paddletsm.engine.distributed import World, gather
-from paddletsm.metrics import MeanClassAccuracy, TopK
+from paddletsm.errors import PaddleTSMError
+from paddletsm.metrics import METRICS
 from paddletsm.models import Recognizer2D
 
 logger = logging.getLogger(__name__)
@@ -46,7 +48,8 @@ class Scored:
     def metrics(self) -> dict[str, float]:
         """top1, top5, mean_class in percent, loss, and the counts they rest on."""
         values: dict[str, float] = {}
-        for metric in (TopK(), MeanClassAccuracy()):
+        for name in METRICS.names():
+            metric = METRICS.get(name)()
             metric.update(self.ids, self.scores, self.labels)
             values.update(metric.compute())
         values["loss"] = self.loss()
@@ -60,6 +63,23 @@ class Scored:
         return float(-np.log(np.maximum(own.astype(np.float64), 1e-12)).mean())
 
 
+class EvaluationStoppedError(PaddleTSMError):
+    """A process was asked to stop; all have left the evaluation together."""
+
+
+@contextlib.contextmanager
+def evaluating(model: Recognizer2D) -> Iterator[None]:
+    """Evaluation mode without gradients; the mode is restored."""
+    was_training = model.training
+    model.eval()
+    try:
+        with paddle.no_grad():
+            yield
+    finally:
+        if was_training:
+            model.train()
+
+
 def score_dataset(
     model: Recognizer2D,
     loader: ClipLoader,
@@ -67,7 +87,9 @@ def score_dataset(
     batch_size: int,
     world: World | None = None,
     frame_order: FrameOrder = "ordered",
+    amp_level: str | None = None,
     on_batch: Callable[[int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> Scored:
     """Run the network over a data set and gather the scores of all processes.
 
@@ -78,27 +100,35 @@ def score_dataset(
         world: the processes that share the work.
         frame_order: "shuffled" and "reversed" change the order of the frames of every clip, to see
             whether a network uses it.
-        on_batch: called with the number of samples after each batch; may raise to stop.
+        amp_level: "O1" or "O2" for a network that is trained in mixed precision.
+        on_batch: called with the number of samples after each batch.
+        should_stop: asked after each batch; when it is true on any process, all stop.
+
+    Raises:
+        EvaluationStoppedError: ``should_stop`` was true somewhere.
     """
     world = world or World()
-    was_training = model.training
-    model.eval()
+    is_stopped = False
     ids, scores, labels, failures = [], [], [], []
     batches = eval_batches(len(loader.dataset), batch_size, rank=world.rank, world=world.size)
-    try:
-        with paddle.no_grad():
-            for batch in loader.iterate(batches):
-                failures.extend(batch.failed)
-                if batch.clips is not None:
-                    ids.append(batch.ids)
-                    labels.append(batch.labels)
-                    scores.append(_batch_scores(model, batch, frame_order))
-                if on_batch:
-                    on_batch(len(batch.ids))
-    finally:
-        if was_training:
-            model.train()
-    return _merge(gather((ids, scores, labels, failures), world), model.head.num_classes)
+    autocast = paddle.amp.auto_cast(enable=amp_level is not None, level=amp_level or "O1")
+    with evaluating(model), autocast:
+        for batch in loader.iterate(batches):
+            failures.extend(batch.failed)
+            if batch.clips is not None:
+                ids.append(batch.ids)
+                labels.append(batch.labels)
+                scores.append(_batch_scores(model, batch, frame_order))
+            if on_batch:
+                on_batch(len(batch.ids))
+            # A stopped process still meets the others below: they may wait there already.
+            is_stopped = should_stop is not None and should_stop()
+            if is_stopped:
+                break
+    parts = gather((ids, scores, labels, failures, is_stopped), world)
+    if any(part[-1] for part in parts):
+        raise EvaluationStoppedError("the evaluation was stopped")
+    return _merge(parts, model.head.num_classes)
 
 
 def _batch_scores(model: Recognizer2D, batch: Batch, frame_order: FrameOrder) -> np.ndarray:
@@ -106,7 +136,10 @@ def _batch_scores(model: Recognizer2D, batch: Batch, frame_order: FrameOrder) ->
     clips = reorder_frames(batch.clips, batch.ids, frame_order)
     samples, views = clips.shape[:2]
     flat = clips.reshape(-1, *clips.shape[2:])  # [N*V, T, 3, H, W]
-    parts = [F.softmax(model(paddle.to_tensor(part)), -1).numpy() for part in _chunks(flat)]
+    parts = [
+        F.softmax(model(paddle.to_tensor(part)).astype("float32"), -1).numpy()
+        for part in _chunks(flat)
+    ]
     return np.concatenate(parts).reshape(samples, views, -1).mean(1)
 
 

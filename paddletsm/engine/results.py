@@ -13,11 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from paddletsm.data import Sample
 from paddletsm.engine.evaluate import Scored
-from paddletsm.metrics import confusion_matrix
+from paddletsm.metrics import confusion_matrix, per_class_hits, predicted_labels
 from paddletsm.utils.io import write_atomic
 from paddletsm.utils.plots import draw_confusion_matrix, draw_curves
 
@@ -48,9 +46,10 @@ class MetricsLog:
                 continue
         return records
 
-    def drop_after(self, step: int) -> None:
-        """Remove the records that a resumed run is going to write again."""
-        kept = [record for record in self.read() if record.get("step", 0) <= step]
+    def drop_after(self, step: int, *, is_validated: bool) -> None:
+        """Remove the records that a run resumed at ``step`` is going to write again."""
+        last = {"train": step, "valid": step if is_validated else step - 1}
+        kept = [r for r in self.read() if r.get("step", 0) <= last.get(r.get("split"), step)]
         text = "".join(json.dumps(record) + "\n" for record in kept)
         write_atomic(self.path, text.encode())
 
@@ -93,26 +92,30 @@ def write_test_results(
     rows: list[list[Any]] = [
         ["path", "label", "prediction", "score", "label_name", "prediction_name"]
     ]
-    best = scored.scores.argmax(1) if len(scored.ids) else []
+    best = predicted_labels(scored.scores)
     for index, sample_id in enumerate(scored.ids):
         label, predicted = int(scored.labels[index]), int(best[index])
-        score = f"{scored.scores[index, predicted]:.6f}"
         path = by_id[int(sample_id)].path
+        if predicted < 0:
+            rows.append([path, label, "", "", names[label], "undefined scores"])
+            continue
+        score = f"{scored.scores[index, predicted]:.6f}"
         rows.append([path, label, predicted, score, names[label], names[predicted]])
     for failure in scored.failures:
         label = by_id[failure.sample_id].label
         rows.append([failure.path, label, "", "", names[label], "failed"])
     _write_csv(folder / "predictions.csv", rows)
     matrix = confusion_matrix(scored.scores, scored.labels)
-    _write_per_class(folder / "per_class.csv", matrix, names)
+    _write_per_class(folder / "per_class.csv", scored, names)
     draw_confusion_matrix(matrix, list(names), folder / "confusion_matrix.png")
     return metrics
 
 
-def _write_per_class(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None:
+def _write_per_class(path: Path, scored: Scored, names: Sequence[str]) -> None:
+    all_clips, all_hits = per_class_hits(scored.scores, scored.labels)
     rows: list[list[Any]] = [["label", "name", "clips", "correct", "top1"]]
     for label, name in enumerate(names):
-        clips, correct = int(matrix[label].sum()), int(matrix[label, label])
+        clips, correct = int(all_clips[label]), int(all_hits[label])
         top1 = f"{100.0 * correct / clips:.2f}" if clips else ""
         rows.append([label, name, clips, correct, top1])
     _write_csv(path, rows)
@@ -121,4 +124,4 @@ def _write_per_class(path: Path, matrix: np.ndarray, names: Sequence[str]) -> No
 def _write_csv(path: Path, rows: list[list[Any]]) -> None:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows)
-    write_atomic(path, buffer.getvalue().encode())
+    write_atomic(path, buffer.getvalue().encode(errors="backslashreplace"))

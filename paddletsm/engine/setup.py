@@ -13,16 +13,15 @@ import paddle
 from paddle import nn
 
 from paddletsm.builders import build_dataset, build_model, resolve_classes
-from paddletsm.config import Config, dump_config
+from paddletsm.config import Config
 from paddletsm.data import ClipLoader, train_batches
-from paddletsm.engine.distributed import World, join_world, select_device, wait_for_all, wrap
+from paddletsm.engine.distributed import World, join_world, select_device, wrap
 from paddletsm.engine.optim import build_optimizer, build_schedule
 from paddletsm.engine.results import MetricsLog
 from paddletsm.engine.schedule import Schedule
 from paddletsm.errors import ConfigError
 from paddletsm.models import Recognizer2D
 from paddletsm.models.weights import load_pretrained_backbone, load_weights
-from paddletsm.utils.logging import add_log_file
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +95,7 @@ def make_loader(config: Config, mode: str) -> ClipLoader:
 
 
 def prepare(config: Config, options: TrainOptions) -> Setup:
-    """Build a run.
+    """Build a run; nothing is written yet.
 
     Raises:
         ConfigError, DataError, WeightsError: anything the user got wrong, before the first step.
@@ -119,14 +118,12 @@ def prepare(config: Config, options: TrainOptions) -> Setup:
         model, optimizer = paddle.amp.decorate(model, optimizer, level=options.amp_level)
     steps = len(_epoch_batches(config, train_loader, world, epoch=0))
     schedule = build_schedule(config, steps, config.DATASET.batch_size * world.size)
-    # Run folder
-    folder = _open_run_folder(config, options, world)
-    setup = Setup(
+    return Setup(
         config=config,
         options=options,
         world=world,
         device=device,
-        folder=folder,
+        folder=run_folder(config),
         model=model,
         network=wrap(model, world),
         optimizer=optimizer,
@@ -134,10 +131,8 @@ def prepare(config: Config, options: TrainOptions) -> Setup:
         schedule=schedule,
         train_loader=train_loader,
         valid_loader=valid_loader,
-        log=MetricsLog(folder / "metrics.jsonl"),
+        log=MetricsLog(run_folder(config) / "metrics.jsonl"),
     )
-    _describe(setup, steps)
-    return setup
 
 
 def _prepare_device(options: TrainOptions) -> str:
@@ -162,19 +157,6 @@ def _epoch_batches(
     )
 
 
-def _open_run_folder(config: Config, options: TrainOptions, world: World) -> Path:
-    folder = run_folder(config)
-    if options.resume is None:
-        if world.is_main:
-            _set_aside(folder)
-        wait_for_all(world)
-    folder.mkdir(parents=True, exist_ok=True)
-    add_log_file(folder / "train.log")
-    if world.is_main:
-        dump_config(config, folder / "config.yaml")
-    return folder
-
-
 def run_folder(config: Config) -> Path:
     """output_dir/model_name."""
     return Path(config.output_dir) / config.model_name
@@ -194,24 +176,14 @@ def _load_initial_weights(model: Recognizer2D, config: Config, options: TrainOpt
         )
 
 
-def _set_aside(folder: Path) -> None:
-    """Rename the folder of an earlier run instead of writing into it."""
-    if not (folder / "config.yaml").exists():
-        return
-    number = 1
-    while (kept := folder.with_name(f"{folder.name}.{number}")).exists():
-        number += 1
-    folder.rename(kept)
-    logger.info("the earlier run in %s is kept as %s (--resume continues one)", folder, kept)
-
-
-def _describe(setup: Setup, steps: int) -> None:
-    config = setup.config
+def describe(setup: Setup) -> None:
+    """Log what is going to be trained, on what, and where it goes."""
+    config, steps = setup.config, setup.schedule.steps_per_epoch
     logger.info(
-        "%s: %s depth %s, %.2f M parameters, %d classes; %d training clips%s",
+        "%s: %s%s, %.2f M parameters, %d classes; %d training clips%s",
         config.model_name,
         config.MODEL.backbone.name,
-        setup.model.backbone.depth,
+        f" of depth {config.MODEL.backbone.depth}" if config.MODEL.backbone.depth else "",
         setup.model.num_parameters() / 1e6,
         config.MODEL.head.num_classes,
         len(setup.train_loader.dataset),

@@ -19,30 +19,44 @@ def train_step(setup: Setup, batch: Batch, global_step: int) -> paddle.Tensor:
     Returns:
         [loss, top1, top5, clips, failed] summed over this process's clips.
     """
-    options = setup.options
     # Dropout depends on (seed, step, process) alone, so a resumed run needs no generator state.
     paddle.seed(_step_seed(setup.config.seed, global_step, setup.world.rank))
-    is_empty = batch.clips is None
-    if is_empty:  # the other processes wait for this one's gradients
-        clips, labels = _dummy_batch(setup)
-    else:
+    failed = len(batch.failed)
+    if batch.clips is not None:
         clips, labels = paddle.to_tensor(batch.clips[:, 0]), paddle.to_tensor(batch.labels)
+        logits, loss = _forward_and_backward(setup, clips, labels)
+        _update(setup)
+        return _step_sums(logits.detach(), labels, loss.detach(), failed)
+    if setup.world.size > 1:
+        # The others wait for this process's gradients: zeros, from a clip that leaves no trace in
+        # the statistics. Their share of the step is smaller by that, as with fewer clips.
+        setup.model.eval()
+        _forward_and_backward(setup, *_dummy_batch(setup), weight=0.0)
+        _update(setup)
+        setup.model.train()
+    return paddle.to_tensor([0.0, 0.0, 0.0, 0.0, float(failed)])
+
+
+def _forward_and_backward(
+    setup: Setup, clips: paddle.Tensor, labels: paddle.Tensor, weight: float = 1.0
+) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """Logits [N, K] and the loss; gradients are left in the parameters."""
+    options = setup.options
     with paddle.amp.auto_cast(enable=options.amp, level=options.amp_level):
         logits = setup.network(clips)
         loss = classification_loss(logits, labels, setup.config.MODEL.label_smoothing)
-    if is_empty:
-        loss = loss * 0.0
+    weighted = loss * weight if weight != 1.0 else loss
+    (weighted if setup.scaler is None else setup.scaler.scale(weighted)).backward()
+    return logits, loss
+
+
+def _update(setup: Setup) -> None:
     if setup.scaler is None:
-        loss.backward()
         setup.optimizer.step()
     else:
-        setup.scaler.scale(loss).backward()
         setup.scaler.step(setup.optimizer)
         setup.scaler.update()
     setup.optimizer.clear_grad()
-    if is_empty:
-        return paddle.to_tensor([0.0, 0.0, 0.0, 0.0, float(len(batch.failed))])
-    return _step_sums(logits.detach(), labels, loss.detach(), len(batch.failed))
 
 
 def _step_sums(

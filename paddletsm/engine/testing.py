@@ -16,8 +16,9 @@ import paddle
 from paddletsm.builders import build_model, class_names, resolve_classes
 from paddletsm.config import Config
 from paddletsm.data import Pipeline
-from paddletsm.engine.distributed import join_world, leave_world, select_device
+from paddletsm.engine.distributed import World, join_world, leave_world, select_device
 from paddletsm.engine.evaluate import FrameOrder, score_dataset
+from paddletsm.engine.failures import FailureLog
 from paddletsm.engine.progress import Bar
 from paddletsm.engine.results import write_test_results
 from paddletsm.engine.setup import make_loader, run_folder
@@ -83,6 +84,7 @@ def run_test(
         loader.close()
     values = scored.metrics()
     if world.is_main:
+        FailureLog("failed").add(scored.failures, World())
         folder = run_folder(config) / _FOLDERS[frame_order]
         facts = _facts(config, path, loader.dataset.pipeline, frame_order)
         samples = loader.dataset.samples

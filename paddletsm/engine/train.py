@@ -9,25 +9,34 @@ import math
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import paddle
 
-from paddletsm.engine.checkpoint import find_state, load_state, save_state, save_weights
+from paddletsm.engine.checkpoint import (
+    apply_state,
+    find_state,
+    read_resume_state,
+    save_state,
+    save_weights,
+)
 from paddletsm.engine.distributed import (
+    World,
     average_statistics,
     sum_over_processes,
-    tell_terminal,
     wait_for_all,
 )
-from paddletsm.engine.evaluate import score_dataset
+from paddletsm.engine.evaluate import EvaluationStoppedError, score_dataset
+from paddletsm.engine.failures import FailureLog
 from paddletsm.engine.progress import Bar, Eta, Meter, Stopwatch
 from paddletsm.engine.results import write_curves
-from paddletsm.engine.setup import Setup, TrainOptions, prepare
+from paddletsm.engine.run_folder import opened
+from paddletsm.engine.setup import Setup, TrainOptions, describe, prepare
 from paddletsm.engine.signals import StopRequest
 from paddletsm.engine.step import train_step
 from paddletsm.errors import ConfigError, DataError, PaddleTSMError
+from paddletsm.utils.logging import tell_terminal
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +52,7 @@ class TrainState:
         epoch: finished epochs.
         step: finished steps of the epoch in progress.
         global_step: finished steps of the run.
+        closed_step: global step at which the latest epoch was validated and saved.
         meter: sums over the epoch in progress; failed samples among them.
         best: values of the best validation so far.
         unread: validation samples that could not be read, in the latest validation.
@@ -51,6 +61,7 @@ class TrainState:
     epoch: int = 0
     step: int = 0
     global_step: int = 0
+    closed_step: int = 0
     meter: Meter = field(default_factory=Meter)
     best: dict[str, float] = field(default_factory=dict)
     unread: int = 0
@@ -76,30 +87,48 @@ def train(config: Any, options: TrainOptions) -> TrainState:
     """
     setup = prepare(config, options)
     try:
-        state = _restore(setup) if options.resume is not None else TrainState()
-        with StopRequest() as stop:
-            _run_epochs(setup, state, stop)
+        state, path = TrainState(), None
+        if options.resume is not None:
+            state, path = _restore(setup)
+        with opened(setup), StopRequest() as stop:
+            describe(setup)
+            if path is not None:
+                is_validated = state.closed_step == state.global_step
+                if setup.world.is_main:
+                    setup.log.drop_after(state.global_step, is_validated=is_validated)
+                logger.info("resumed %s: epoch %d, step %d", path, state.epoch + 1, state.step)
+            _run(setup, state, stop)
     finally:
         setup.close()
     return state
 
 
-def _restore(setup: Setup) -> TrainState:
+def _run(setup: Setup, state: TrainState, stop: StopRequest) -> None:
+    try:
+        _run_epochs(setup, state, stop)
+    except RunStoppedError:
+        raise
+    except PaddleTSMError as err:
+        # The launcher shows process 0 only, which learns of another's error by a lost connection.
+        if not setup.world.is_main:
+            tell_terminal(f"process {setup.world.rank}: {err}")
+        raise
+
+
+def _restore(setup: Setup) -> tuple[TrainState, Path]:
+    """Put the run back to where it stopped; changes nothing on disk."""
     path = Path(setup.options.resume) if setup.options.resume else find_state(setup.folder)
-    meta = load_state(path, setup.model, setup.optimizer)
+    arrays, meta = read_resume_state(path)
     for key, now in _run_facts(setup).items():
         if meta["run"].get(key) != now:
             raise ConfigError(
                 f"--resume: {path} was saved with {key} = {meta['run'].get(key)}, now it is {now}; "
                 "resuming continues the same run, so keep it, or start anew with -w"
             )
+    apply_state(path, arrays, setup.model, setup.optimizer)
     if setup.scaler is not None and meta.get("scaler"):
         setup.scaler.load_state_dict(meta["scaler"])
-    state = TrainState(**{**meta["state"], "meter": Meter(**meta["state"]["meter"])})
-    if setup.world.is_main:
-        setup.log.drop_after(state.global_step)
-    logger.info("resumed from %s: epoch %d, step %d", path, state.epoch + 1, state.step)
-    return state
+    return TrainState(**{**meta["state"], "meter": Meter(**meta["state"]["meter"])}), path
 
 
 def _run_facts(setup: Setup) -> dict[str, Any]:
@@ -134,16 +163,18 @@ def _run_epochs(setup: Setup, state: TrainState, stop: StopRequest) -> None:
     eta = _make_eta(setup, state, last_step, steps_per_epoch)
     bar = Bar(last_step, config.model_name, initial=state.global_step, show=setup.world.is_main)
     try:
-        while state.global_step < last_step:
-            if state.step < steps_per_epoch:
+        while state.global_step < last_step or state.closed_step < state.global_step:
+            if state.step < steps_per_epoch and state.global_step < last_step:
                 _train_epoch(setup, state, stop, eta, bar, last_step)
             is_last = state.global_step >= last_step
             average_statistics(setup.model, setup.world)
             is_due = (state.epoch + 1) % config.valid_interval == 0 or is_last
             if setup.valid_loader is not None and is_due:
+                _save_state(setup, state)  # a kill during the validation costs the validation only
                 _validate(setup, state, stop, eta)
-            _next_epoch(state)
-            _save_epoch(setup, state, is_last)
+            _close_epoch(setup, state, is_last=is_last, is_whole=state.step == steps_per_epoch)
+            if sum_over_processes(np.array([float(stop.signum)]), setup.world)[0] > 0:
+                _stop(setup, state, stop)
     finally:
         bar.close()
     if setup.world.is_main:
@@ -151,8 +182,21 @@ def _run_epochs(setup: Setup, state: TrainState, stop: StopRequest) -> None:
     _say_end(setup, state)
 
 
-def _next_epoch(state: TrainState) -> None:
-    state.epoch, state.step, state.meter = state.epoch + 1, 0, Meter()
+def _close_epoch(setup: Setup, state: TrainState, *, is_last: bool, is_whole: bool) -> None:
+    """Resume state after every epoch; weights every save_interval epochs and at the end.
+
+    The state is written last: a kill in between repeats the closing.
+    """
+    name, number = setup.config.model_name, state.epoch + 1
+    if setup.world.is_main:
+        if number % setup.config.save_interval == 0 or is_last:
+            save_weights(setup.model, setup.folder / f"{name}_epoch_{number:05d}.pdparams")
+        if is_last and not state.best:  # without validation the last weights are the best known
+            save_weights(setup.model, setup.folder / f"{name}_best.pdparams")
+    state.closed_step = state.global_step
+    if is_whole:
+        state.epoch, state.step, state.meter = number, 0, Meter()
+    _save_state(setup, state)
 
 
 def _make_eta(setup: Setup, state: TrainState, last_step: int, steps_per_epoch: int) -> Eta:
@@ -177,8 +221,9 @@ def _train_epoch(
     sync_every = 1 if setup.device == "cpu" else min(_GPU_SYNC_STEPS, config.log_interval)
     meter = Meter()
     sums, waited, since_sync = paddle.zeros([5], "float32"), 0.0, 0
-    clock = Stopwatch()
+    clock, failures = Stopwatch(), FailureLog("skipped in training")
     for batch in setup.train_loader.iterate(todo, epoch=state.epoch):
+        failures.add(batch.failed, setup.world)
         rate = setup.schedule(state.global_step)
         setup.optimizer.set_lr(rate)
         sums = sums + train_step(setup, batch, state.global_step)
@@ -194,18 +239,22 @@ def _train_epoch(
             one.add(totals, waited, seconds, since_sync)
         eta.step(seconds, since_sync)
         bar.advance(since_sync, f"loss {meter.values()['loss']:.3f} ETA {eta}")
-        _check_totals(setup, state, totals)
+        _check_totals(setup, state, totals, failures)
         sums, waited, since_sync = paddle.zeros([5], "float32"), 0.0, 0
-        if meter.steps >= config.log_interval:
+        is_end = state.step == len(batches) or state.global_step == last_step
+        if meter.steps >= config.log_interval or is_end:
             _log_interval(setup, state, meter, rate, eta, len(batches))
             meter = Meter()
-        if state.step == len(batches) or state.global_step == last_step:
+        if is_end:
+            failures.report_all(setup.world)
             _record_epoch(setup, state, rate)
         if totals[5] > 0:
             _stop(setup, state, stop)
 
 
-def _check_totals(setup: Setup, state: TrainState, totals: np.ndarray) -> None:
+def _check_totals(
+    setup: Setup, state: TrainState, totals: np.ndarray, failures: FailureLog
+) -> None:
     """End the run when its numbers are no longer worth having."""
     if not np.isfinite(totals[0]):
         raise PaddleTSMError(
@@ -218,6 +267,7 @@ def _check_totals(setup: Setup, state: TrainState, totals: np.ndarray) -> None:
     limit = setup.config.DATASET.max_bad_fraction
     total = len(setup.train_loader.dataset)
     if failed > limit * total:
+        failures.report_all(setup.world)
         raise DataError(
             f"{failed} of {total} training samples of epoch {state.epoch + 1} could not be "
             f"read, more than DATASET.max_bad_fraction = {limit:g}; each is named above and in "
@@ -265,24 +315,24 @@ def _validate(setup: Setup, state: TrainState, stop: StopRequest, eta: Eta) -> N
     total = math.ceil(len(setup.valid_loader.dataset) / setup.world.size)
     bar = Bar(total, "validation", show=setup.world.is_main)
 
-    def on_batch(samples: int) -> None:
-        bar.advance(samples)
-        if stop.signum:  # a validation may take longer than the launcher waits before it kills
-            _stop(setup, state, stop, together=False)
-
     try:
         scored = score_dataset(
             setup.model,
             setup.valid_loader,
             batch_size=config.DATASET.valid_batch_size or config.DATASET.batch_size,
             world=setup.world,
-            on_batch=on_batch,
+            amp_level=setup.options.amp_level if setup.options.amp else None,
+            on_batch=bar.advance,
+            should_stop=lambda: stop.signum > 0,
         )
+    except EvaluationStoppedError:
+        _stop(setup, state, stop)
     finally:
         bar.close()
     eta.validation(time.perf_counter() - start)
     values = scored.metrics()
     state.unread = int(values["num_failed"])
+    FailureLog("failed in validation").add(scored.failures, World())
     is_best = values["top1"] > state.best.get("top1", -1.0)
     if is_best:
         state.best = {k: values[k] for k in ("top1", "top5", "loss")}
@@ -303,28 +353,13 @@ def _validate(setup: Setup, state: TrainState, stop: StopRequest, eta: Eta) -> N
         setup.log.append({**head, **values})
         if is_best:
             save_weights(setup.model, setup.folder / f"{config.model_name}_best.pdparams")
-    if sum_over_processes(np.array([float(stop.signum)]), setup.world)[0] > 0:
-        _next_epoch(state)
-        _stop(setup, state, stop)
 
 
-def _save_epoch(setup: Setup, state: TrainState, is_last: bool) -> None:
-    """Resume state after every epoch; weights every save_interval epochs and at the end."""
-    if not setup.world.is_main:
-        return
-    name = setup.config.model_name
-    _save_state(setup, state)
-    if state.epoch % setup.config.save_interval == 0 or is_last:
-        save_weights(setup.model, setup.folder / f"{name}_epoch_{state.epoch:05d}.pdparams")
-    if is_last and not state.best:  # without validation the last weights are the best known
-        save_weights(setup.model, setup.folder / f"{name}_best.pdparams")
-
-
-def _stop(setup: Setup, state: TrainState, stop: StopRequest, *, together: bool = True) -> None:
-    """Save the state, say how to go on, leave; ``together``: all processes are at this place."""
+def _stop(setup: Setup, state: TrainState, stop: StopRequest) -> NoReturn:
+    """Save the state, say how to go on, leave; all processes come here at the same step."""
+    average_statistics(setup.model, setup.world)  # each has gathered its own; one set is saved
     path = _save_state(setup, state)
-    if together:
-        wait_for_all(setup.world)
+    wait_for_all(setup.world)
     if path is not None:
         message = (
             f"stopped at epoch {state.epoch + 1}, step {state.step}; the state is saved in {path}. "

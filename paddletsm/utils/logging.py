@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -41,7 +43,7 @@ def configure_logging(level: str = "INFO", *, rank: int = 0) -> None:
 def add_log_file(path: Path) -> logging.Handler:
     """Also append the records to a file; every process appends whole lines to the same one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(logging.Formatter(_FORMAT, "%Y-%m-%d %H:%M:%S"))
     logging.getLogger("paddletsm").addHandler(handler)
     return handler
@@ -51,3 +53,15 @@ def remove_log_file(handler: logging.Handler) -> None:
     """Undo ``add_log_file``."""
     logging.getLogger("paddletsm").removeHandler(handler)
     handler.close()
+
+
+def tell_terminal(message: str) -> None:
+    """Print on the launcher's terminal, where this process's own output may not arrive.
+
+    The launcher copies the output of process 0 only, and stops even that when it is interrupted,
+    just when the message that says how to resume comes. On Linux /proc leads to its terminal.
+    """
+    if "PADDLE_TRAINER_ID" not in os.environ:
+        return
+    with contextlib.suppress(OSError), open(f"/proc/{os.getppid()}/fd/2", "w") as terminal:
+        terminal.write(message + "\n")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from paddletsm.cli import export, predict, train
+from paddletsm.models.weights import read_state
 from tests.conftest import random_frames, write_video
 from tests.e2e.conftest import Command
 
@@ -102,6 +103,8 @@ def test_wrong_lists(
         (["--vaildate"], ["--vaildate", "'--validate'"]),
         (["--test"], ["needs weights"]),
         (["--test", "--resume"], ["--resume"]),
+        (["--resume", "-w", "any.pdparams"], ["--resume", "-w"]),
+        (["--output_dir", "/proc/nowhere"], ["/proc/nowhere"]),
     ],
 )
 def test_wrong_arguments(
@@ -270,6 +273,25 @@ def test_predict_reports_failed_clips_and_goes_on(
     errors = [row for row in rows if row.get("error")]
     assert [Path(row["path"]).name for row in errors] == ["clip_001.avi"]
     assert "1 failed" in capsys.readouterr().out
+
+
+def test_one_broken_video_is_named_once_by_several_processes(
+    command: Command, config: Path, bars: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "train"
+    shutil.copytree(bars / "train", data)
+    (data / "left/clip_003.avi").write_bytes(b"broken")
+    result = command(
+        "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", tmp_path / "log",
+        "main.py", "-c", config, "--output_dir", tmp_path, "--device", "cpu", "--no-validate",
+        "-o", f"DATASET.train.file_path={data}", "-o", "epochs=4", "-o", "DATASET.batch_size=1",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout[-2000:]
+    log = (tmp_path / "TSM_bars/train.log").read_text()
+    assert log.count("clip_003.avi") == 1
+    # With batches of one clip a process has an empty batch now and then: it leaves no trace.
+    weights = read_state(tmp_path / "TSM_bars/TSM_bars_epoch_00004.pdparams")
+    assert all(np.isfinite(array).all() for array in weights.values())
 
 
 def test_diverging_training_stops_and_names_the_step(

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paddletsm.metrics import METRICS, MeanClassAccuracy, TopK, confusion_matrix, top_k_hits
+from paddletsm.metrics import (
+    METRICS,
+    MeanClassAccuracy,
+    TopK,
+    confusion_matrix,
+    predicted_labels,
+    top_k_hits,
+)
 
 
 @given(st.integers(1, 9), st.integers(1, 30), st.integers(0, 99))
@@ -61,3 +68,17 @@ def test_mean_class_and_confusion() -> None:
     metric.update(np.arange(4), scores, labels)
     assert metric.compute()["mean_class"] == 75.0
     assert confusion_matrix(scores, labels).tolist() == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("scores", [np.zeros((2, 2)), np.full((2, 2), np.nan)])
+def test_all_metrics_agree_on_scores_that_say_nothing(scores: np.ndarray) -> None:
+    labels = np.array([0, 1])
+    for name, metric in (("top1", TopK()), ("mean_class", MeanClassAccuracy())):
+        metric.update(np.arange(2), scores, labels)
+        assert metric.compute()[name] == 0.0
+
+
+def test_undefined_scores_predict_nothing() -> None:
+    scores = np.array([[0.2, 0.8], [np.nan, 1.0]])
+    assert predicted_labels(scores).tolist() == [1, -1]
+    assert confusion_matrix(scores, np.array([1, 1])).tolist() == [[0, 0], [0, 1]]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddletsm.data import DATASETS, ClipDataset, Pipeline, Sample, build_pipeline
+from paddletsm.data import ClipDataset, Pipeline, Sample, build_pipeline
 from paddletsm.errors import ConfigError, DataError
 from tests.conftest import random_frames, write_video
 
@@ -111,14 +111,3 @@ def test_draws_depend_on_seed_epoch_and_id(video: Path) -> None:
     ]
     for other in others:
         assert not np.array_equal(clip.frames, other.frames)
-
-
-def test_registered_datasets(video: Path, tmp_path: Path) -> None:
-    pipeline = build_pipeline(spec_of(valid_mode=True))
-    names = tmp_path / "a.list"
-    names.write_text(f"{video} 1\n")
-    dataset = DATASETS.get("VideoDataset")(names, pipeline, num_classes=2)
-    assert dataset.load(0).label == 1
-    names.write_text(f"{video} 12 1\n")
-    dataset = DATASETS.get("FrameDataset")(names, pipeline)
-    assert (len(dataset), dataset.samples[0].num_frames) == (1, 12)

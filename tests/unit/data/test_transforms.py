@@ -164,7 +164,9 @@ def test_paddlevideo_ratio() -> None:
 
 
 @pytest.mark.parametrize(
-    "transform", [CenterCrop(64), ThreeCrop(64), TenCrop(64), RandomCrop(64)], ids=lambda item: type(item).__name__
+    "transform",
+    [CenterCrop(64), ThreeCrop(64), TenCrop(64), RandomCrop(64)],
+    ids=lambda item: type(item).__name__,
 )
 def test_crop_larger_than_the_frame(transform: Transform) -> None:
     with pytest.raises(DataError, match=r"64x64 does not fit into frames of 80x60.*Scale"):

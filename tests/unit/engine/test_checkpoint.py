@@ -8,7 +8,13 @@ import numpy as np
 import paddle
 import pytest
 
-from paddletsm.engine.checkpoint import find_state, load_state, save_state, save_weights
+from paddletsm.engine.checkpoint import (
+    apply_state,
+    find_state,
+    read_resume_state,
+    save_state,
+    save_weights,
+)
 from paddletsm.errors import WeightsError
 from paddletsm.models import Recognizer2D, ResNetTSM, TSMHead
 
@@ -18,6 +24,15 @@ def make(classes: int = 3) -> tuple[Recognizer2D, paddle.optimizer.Momentum]:
     model = Recognizer2D(net, TSMHead(classes, net.out_channels, drop_ratio=0.0))
     trained = [p for p in model.parameters() if not p.stop_gradient]
     return model, paddle.optimizer.Momentum(0.1, parameters=trained)
+
+
+META = {"state": {}, "run": {}}
+
+
+def restore(path: Path, model: Recognizer2D, optimizer: paddle.optimizer.Momentum) -> dict:
+    arrays, meta = read_resume_state(path)
+    apply_state(path, arrays, model, optimizer)
+    return meta
 
 
 def step(model: Recognizer2D, optimizer: paddle.optimizer.Momentum, seed: int) -> None:
@@ -30,10 +45,11 @@ def step(model: Recognizer2D, optimizer: paddle.optimizer.Momentum, seed: int) -
 def test_continuing_equals_an_unbroken_run_bit_for_bit(tmp_path: Path) -> None:
     model, optimizer = make()
     step(model, optimizer, 1)
-    save_state(tmp_path, model, optimizer, {"global_step": 1})
+    save_state(tmp_path, model, optimizer, {"global_step": 1, **META})
     step(model, optimizer, 2)
     other, other_optimizer = make()  # other parameter names inside Paddle
-    assert load_state(find_state(tmp_path), other, other_optimizer) == {"global_step": 1}
+    meta = restore(find_state(tmp_path), other, other_optimizer)
+    assert meta == {"global_step": 1, **META}
     step(other, other_optimizer, 2)
     for name, tensor in model.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), other.state_dict()[name].numpy(), name)
@@ -43,7 +59,7 @@ def test_only_the_newest_two_are_kept(tmp_path: Path) -> None:
     model, optimizer = make()
     step(model, optimizer, 1)
     for number in (3, 20, 100):
-        save_state(tmp_path, model, optimizer, {"global_step": number})
+        save_state(tmp_path, model, optimizer, {"global_step": number, **META})
     names = [p.name for p in sorted(tmp_path.iterdir())]
     assert names == ["resume_step_00000020.npz", "resume_step_00000100.npz"]
 
@@ -52,8 +68,8 @@ def test_only_the_newest_two_are_kept(tmp_path: Path) -> None:
 def test_damaged_state_is_passed_over(tmp_path: Path, damage: str) -> None:
     model, optimizer = make()
     step(model, optimizer, 1)
-    good = save_state(tmp_path, model, optimizer, {"global_step": 1})
-    bad = save_state(tmp_path, model, optimizer, {"global_step": 2})
+    good = save_state(tmp_path, model, optimizer, {"global_step": 1, **META})
+    bad = save_state(tmp_path, model, optimizer, {"global_step": 2, **META})
     content = bytearray(bad.read_bytes())
     if damage == "cut":
         content = content[: len(content) // 2]
@@ -64,16 +80,16 @@ def test_damaged_state_is_passed_over(tmp_path: Path, damage: str) -> None:
     bad.write_bytes(bytes(content))
     assert find_state(tmp_path) == good
     with pytest.raises(WeightsError, match="incomplete or no resume state"):
-        load_state(bad, model, optimizer)
+        restore(bad, model, optimizer)
 
 
 def test_no_state_and_state_of_another_network(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no complete resume state"):
         find_state(tmp_path)
     model, optimizer = make()
-    save_state(tmp_path, model, optimizer, {"global_step": 1})
+    save_state(tmp_path, model, optimizer, {"global_step": 1, **META})
     with pytest.raises(WeightsError, match=r"another network.*head\.fc"):
-        load_state(find_state(tmp_path), *make(classes=4))
+        restore(find_state(tmp_path), *make(classes=4))
 
 
 def test_interrupted_write_keeps_the_old_file(
@@ -93,3 +109,12 @@ def test_interrupted_write_keeps_the_old_file(
         save_weights(model, path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["best.pdparams"]
+
+
+@pytest.mark.parametrize("content", ["array", "archive"])
+def test_other_numpy_files_are_no_resume_states(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "other.npz"
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3)) if content == "array" else np.savez(file, meta=np.array("{}"))
+    with pytest.raises(WeightsError, match="no resume state"):
+        read_resume_state(path)
