@@ -18,6 +18,7 @@ COMMANDS = {
     "export": ("paddletsm.cli.export", [], "export a trained network (tools/export_model.py)"),
     "predict": ("paddletsm.cli.predict", [], "classify videos (tools/predict.py)"),
     "convert": ("paddletsm.cli.convert", [], "convert weights (tools/convert_weights.py)"),
+    "benchmark": ("paddletsm.cli.benchmark", [], "parameters, FLOPs (tools/benchmark.py)"),
     "prepare": ("paddletsm.cli.prepare", [], "prepare a data set (tools/prepare_data.py)"),
 }
 

@@ -1,0 +1,118 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""``paddletsm benchmark``: what the networks of configurations cost."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, dataclass
+
+from paddletsm.cli.common import EXIT_OK, add_common_arguments, make_parser, run_command
+from paddletsm.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """Size of a configuration's network, and the work of one clip.
+
+    Attributes:
+        config: file of the configuration.
+        model_name: its name.
+        parameters_m: millions of numbers that training can change.
+        gmacs: 1e9 multiply-adds for one clip.
+        clip: frames, channels, height and width of that clip.
+        views: clips x crops that the test averages for one video.
+    """
+
+    config: str
+    model_name: str
+    parameters_m: float
+    gmacs: float
+    clip: tuple[int, int, int, int]
+    views: int
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Parser of the command."""
+    parser = make_parser("paddletsm benchmark", "Measure what a network costs.")
+    parser.add_argument(
+        "--flops",
+        action="store_true",
+        help="parameters (millions) and multiply-adds (1e9) of one clip of the test pipeline",
+    )
+    parser.add_argument(
+        "-c", "--config", nargs="+", required=True, metavar="CFG", help="one or more configurations"
+    )
+    parser.add_argument(
+        "-o",
+        "--override",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="replace a value of every configuration; repeatable",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_common_arguments(parser)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    return run_command(build_parser(), _run, argv)
+
+
+def _run(args: argparse.Namespace) -> int:
+    if not args.flops:
+        raise ConfigError("say what to measure: --flops")
+    measured = [measure_complexity(config, args.override) for config in args.config]
+    if args.json:
+        print(json.dumps([asdict(one) for one in measured], indent=2))
+    else:
+        print(_table(measured))
+    return EXIT_OK
+
+
+def measure_complexity(path: str, overrides: list[str]) -> Complexity:
+    """Build the network of a configuration and run one clip, as its test makes it, through it.
+
+    Raises:
+        ConfigError: wrong configuration, or frames whose size depends on the video.
+        DataError: the number of classes has to come from data that is not there.
+    """
+    from paddletsm.builders import build_data_pipeline, build_model, load_config
+    from paddletsm.utils.threads import import_paddle
+
+    config = load_config(path, overrides)
+    pipeline = build_data_pipeline(config, "test")
+    size = pipeline.target_size
+    if size is None:
+        raise ConfigError(
+            f"{path}: the size of tested frames depends on the video; end the transforms of the "
+            "test with a crop to one size (CenterCrop, ThreeCrop, TenCrop: target_size)"
+        )
+    import_paddle()
+    from paddletsm.models.complexity import count_flops
+
+    model = build_model(config)
+    multiply_adds = count_flops(model, size, size, num_seg=pipeline.num_seg)
+    return Complexity(
+        config=path,
+        model_name=config.model_name,
+        parameters_m=model.num_parameters() / 1e6,
+        gmacs=multiply_adds / 1e9,
+        clip=(pipeline.num_seg, 3, size, size),
+        views=pipeline.num_clips * pipeline.num_crops,
+    )
+
+
+def _table(measured: list[Complexity]) -> str:
+    width = max(len("config"), *(len(one.config) for one in measured))
+    lines = [f"{'config':<{width}}  parameters, M    GMACs  one clip          views"]
+    for one in measured:
+        clip = " x ".join(map(str, one.clip))
+        lines.append(
+            f"{one.config:<{width}}  {one.parameters_m:>13.2f}  {one.gmacs:>7.2f}  {clip:<16}  "
+            f"{one.views:>5}"
+        )
+    return "\n".join(lines)
