@@ -23,7 +23,7 @@ _STRANGERS = (
     ("_velocity_0", "the state of an optimiser; load the .pdparams file beside it"),
     ("conv1_1._conv", "a ResNet-vd (PP-TSM, PaddleClas), which is another network"),
     (".attn.", "a transformer"),
-    ("features.0.0.", "MobileNetV2"),
+    ("features.0.0.", "a MobileNetV3 or an EfficientNet"),
     ("slow_path", "SlowFast"),
 )
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 
+from paddletsm.convert.non_local import settle_non_local
 from paddletsm.convert.streams import swap_classifier, swap_folds
 from paddletsm.errors import WeightsError
 from paddletsm.registry import Registry
@@ -24,10 +25,10 @@ from paddletsm.registry import Registry
 CONVERTERS = Registry("source of weights")
 
 ShiftPlace = Literal["blockres", "block"]
+ShiftMode = Literal["offline", "online"]
 
 # Counts training steps in PyTorch's BN; Paddle has no such buffer and inference does not need it.
 _COUNTER = "num_batches_tracked"
-_BN_BUFFERS = {"running_mean": "_mean", "running_var": "_variance"}
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,20 @@ class ModelInfo:
         shifted: blocks whose input is shifted ("layer1.0"); empty for TSN.
         shift_place: "blockres" or "block"; None without shift.
         shift_div: 1/shift_div of the channels moves each way.
+        shift_mode: "offline" or "online"; None without shift, or where nothing tells.
         temporal_pool: frames are halved in front of layer2.
+        non_local: how non-local blocks compare; None without such blocks, or where nothing tells.
+        hands_on_stream: the features are a residual stream, whose channels know the folds.
         restores_order: the network hands its features on in the authors' order of the folds.
     """
 
     shifted: frozenset[str] = frozenset()
     shift_place: ShiftPlace | None = None
     shift_div: int = 8
+    shift_mode: ShiftMode | None = None
     temporal_pool: bool = False
+    non_local: str | None = None
+    hands_on_stream: bool = True
     restores_order: bool = False
 
     @property
@@ -120,30 +127,19 @@ class Converter:
                 continue
             is_transposed = self.is_torch_layout and own == "head.fc.weight" and value.ndim == 2
             renamed[own] = value.T if is_transposed else value
+        renamed = settle_non_local(renamed)
         is_swapped = self.fold_order == "future_first" and info.is_shifted
         if is_swapped:
             renamed = swap_folds(renamed, info.shift_div)
         # One of the two is in the wrong order for the classifier: the file, or the features.
-        if info.is_shifted and (
-            self.fold_order == ("past_first" if info.restores_order else "future_first")
-        ):
+        wrong_order = "past_first" if info.restores_order else "future_first"
+        if info.is_shifted and info.hands_on_stream and self.fold_order == wrong_order:
             renamed = swap_classifier(renamed, info.shift_div)
         return Converted(renamed, tuple(left_out), is_swapped)
 
 
-def paddle_bn(name: str) -> str:
-    """Name of a BN buffer in Paddle for that of PyTorch; other names stay."""
-    prefix, _, last = name.rpartition(".")
-    return f"{prefix}.{_BN_BUFFERS[last]}" if last in _BN_BUFFERS else name
-
-
-def unwrapped(name: str) -> str:
-    """Take off the modules that the authors' code wraps around blocks, convolutions, stages."""
-    return ".".join(part for part in name.split(".") if part not in ("net", "block"))
-
-
 def info_from_wrappers(names: Collection[str]) -> ModelInfo:
-    """Read from the wrappers in the names where the authors' code shifts and pools.
+    """Read from the wrappers in the names where the authors' code shifts (offline) and pools.
 
     "layer1.0.conv1.net.weight" (MMAction2: "conv1.conv.net") is shifted in the residual branch,
     "layer1.0.net.conv1.weight" as a whole block; "layer2.net.0" is pooled over time first.
@@ -159,5 +155,6 @@ def info_from_wrappers(names: Collection[str]) -> ModelInfo:
     return ModelInfo(
         shifted=frozenset(shifted),
         shift_place=place,
+        shift_mode="offline" if shifted else None,
         temporal_pool=any(".layer2.net." in f".{name}" for name in names),
     )

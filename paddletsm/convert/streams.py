@@ -7,13 +7,19 @@ channels and the past into the next; Paddle's order, the only one in this packag
 round. Renaming channels turns one into the other: in every residual stream the two folds are
 swapped, in the outputs of what writes the stream and the inputs of what reads it.
 
-    stem ==S0==> layer1 ==S1==> layer2 ==S2==> layer3 ==S3==> layer4 ==S4==> pool -> fc
-    writers: the stem, each block's last convolution with its BN, each projection with its BN
-    readers: each block's first convolution, each projection, fc
+    ResNet       stem ==S0==> layer1 ==S1==> layer2 ==S2==> layer3 ==S3==> layer4 ==S4==> pool -> fc
+    writers      the stem, each block's last convolution with its BN, each projection with its BN
+    readers      each block's first convolution, each projection, fc
+    non-local    reads by g, theta, phi; writes by out with its BN
 
-The network hands its pooled features on in the authors' order (models/recognizer.py), so the
-classifier of a file of the authors' order is used as it is, and that of a file in Paddle's order
-(PaddleVideo) has its two folds exchanged: ``swap_classifier``.
+    MobileNetV2  stem -> layer1 ==S1==> layer2 ==S2==> ... layer7 ==S7==> conv2 -> pool -> fc
+    writers      each block's projection (conv3) with its BN
+    readers      each block's expansion (conv1), the last convolution
+
+A ResNet hands its pooled features on in the authors' order (models/backbone.py), so the classifier
+of a file of the authors' order is used as it is, and that of a file in Paddle's order (PaddleVideo)
+has its two folds exchanged: ``swap_classifier``. MobileNetV2's features are no stream; stem and
+layer1's depthwise convolution know no shift.
 
 Streams of the same width need no telling apart: the order of channels depends on the width alone.
 A stream without shift (every second block of deep networks) may be swapped as well, as long as all
@@ -27,6 +33,13 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+_READERS = (
+    "conv1.weight",
+    "non_local.g.weight",
+    "non_local.theta.weight",
+    "non_local.phi.weight",
+)
+_NON_LOCAL_WRITERS = ("non_local.out.weight", "non_local.norm.")
 _BLOCK = re.compile(r"backbone\.(layer\d+\.\d+)\.(.+)")
 
 
@@ -68,7 +81,20 @@ def fold_order(channels: int, shift_div: int) -> np.ndarray:
 
 def _stream_axes(names: Mapping[str, np.ndarray]) -> Callable[[str], tuple[int, ...]]:
     """The rule for the family of networks that these names belong to."""
+    return _mobilenet_axes if "backbone.conv2.weight" in names else _resnet_axes(names)
 
+
+def _mobilenet_axes(name: str) -> tuple[int, ...]:
+    if name == "backbone.conv2.weight":
+        return (1,)
+    match = _BLOCK.fullmatch(name)
+    part = match[2] if match else ""
+    if part == "conv1.weight":
+        return (1,)
+    return (0,) if part == "conv3.weight" or part.startswith("bn3.") else ()
+
+
+def _resnet_axes(names: Mapping[str, np.ndarray]) -> Callable[[str], tuple[int, ...]]:
     def resnet(name: str) -> tuple[int, ...]:
         match = _BLOCK.fullmatch(name)
         if match is None:
@@ -78,9 +104,9 @@ def _stream_axes(names: Mapping[str, np.ndarray]) -> Callable[[str], tuple[int, 
         last = 3 if f"backbone.{block}.conv3.weight" in names else 2
         if part == "downsample.0.weight":
             return (0, 1)
-        if part == "conv1.weight":
+        if part in _READERS:
             return (1,)
-        is_writer = part == f"conv{last}.weight" or part.startswith((f"bn{last}.", "downsample.1."))
-        return (0,) if is_writer else ()
+        writers = (f"conv{last}.weight", f"bn{last}.", "downsample.1.", *_NON_LOCAL_WRITERS)
+        return (0,) if part.startswith(writers) else ()
 
     return resnet

@@ -26,6 +26,8 @@ class _Head(nn.Layer):
             raise ValueError(f"num_classes must be at least 1, not {num_classes}")
         if not 0 <= drop_ratio < 1:
             raise ValueError(f"drop_ratio must lie in [0, 1), not {drop_ratio}")
+        if not 0 <= std < float("inf"):
+            raise ValueError(f"std must not be negative or infinite, not {std}")
         self.num_classes = num_classes
         self.in_channels = in_channels
         self.dropout = nn.Dropout(drop_ratio)

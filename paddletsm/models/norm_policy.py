@@ -5,8 +5,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from paddle import nn
+
+from paddletsm.models.non_local import NonLocal
+
+if TYPE_CHECKING:
+    from paddletsm.models.backbone import Backbone
 
 
 @dataclass(frozen=True)
@@ -15,8 +21,9 @@ class NormPolicy:
 
     Attributes:
         partial_bn: every BatchNorm2D but the first runs on its stored statistics, affine frozen
-            (the TSN/TSM authors' default for fine-tuning small sets).
-        norm_eval: all BatchNorm2D run on stored statistics, affine still trained.
+            (the TSN/TSM authors' default for fine-tuning small sets). Non-local blocks are spared:
+            they are new in such a fine-tuning, and in the references their norm is no 2D one.
+        norm_eval: all batch norms run on stored statistics, affine still trained.
         frozen_stages: the stem and layer1..layerK are not trained at all; -1 freezes nothing.
 
     Source: mit-han-lab/temporal-shift-module ``ops/models.py``, MMAction2 ``resnet.py``.
@@ -26,32 +33,43 @@ class NormPolicy:
     norm_eval: bool = False
     frozen_stages: int = -1
 
-    def freeze(self, backbone: nn.Layer) -> None:
+    def freeze(self, backbone: Backbone) -> None:
         """Mark frozen parameters; called once when the backbone is built."""
-        if not -1 <= self.frozen_stages <= 4:
-            raise ValueError(f"frozen_stages must lie between -1 and 4, not {self.frozen_stages}")
+        last = len(backbone.groups()) - 1
+        if not -1 <= self.frozen_stages <= last:
+            raise ValueError(
+                f"frozen_stages must lie between -1 and {last}, not {self.frozen_stages}"
+            )
         for layer in self._frozen_layers(backbone):
             _stop_gradients(layer)
         if self.partial_bn:
-            for norm in _norms(backbone)[1:]:
+            for norm in _norms_but_the_first(backbone):
                 _stop_gradients(norm)
 
-    def apply(self, backbone: nn.Layer) -> None:
+    def apply(self, backbone: Backbone) -> None:
         """Put the fixed layers back into evaluation mode; called after every ``train()``."""
         for layer in self._frozen_layers(backbone):
             layer.eval()
-        norms = _norms(backbone)
-        for norm in norms if self.norm_eval else norms[1:] if self.partial_bn else []:
+        if self.norm_eval:
+            fixed = _norms(backbone)
+        else:
+            fixed = _norms_but_the_first(backbone) if self.partial_bn else []
+        for norm in fixed:
             norm.eval()
 
-    def _frozen_layers(self, backbone: nn.Layer) -> list[nn.Layer]:
-        if self.frozen_stages < 0:
-            return []
-        return [backbone.conv1, backbone.bn1, *backbone.stages[: self.frozen_stages]]
+    def _frozen_layers(self, backbone: Backbone) -> list[nn.Layer]:
+        groups = backbone.groups()[: self.frozen_stages + 1]
+        return [layer for group in groups for layer in group]
 
 
 def _norms(backbone: nn.Layer) -> list[nn.BatchNorm2D]:
     return [layer for layer in backbone.sublayers() if isinstance(layer, nn.BatchNorm2D)]
+
+
+def _norms_but_the_first(backbone: nn.Layer) -> list[nn.BatchNorm2D]:
+    blocks = [layer for layer in backbone.sublayers() if isinstance(layer, NonLocal)]
+    spared = {id(block.norm) for block in blocks}
+    return [norm for norm in _norms(backbone)[1:] if id(norm) not in spared]
 
 
 def _stop_gradients(layer: nn.Layer) -> None:

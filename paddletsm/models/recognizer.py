@@ -43,7 +43,8 @@ class Recognizer2D(nn.Layer):
         """Classify clips.
 
         Args:
-            clips: [N, T, 3, H, W] float32, normalised RGB. A network without shift takes any T.
+            clips: [N, T, 3, H, W] float32, normalised RGB. Where frames do not see each
+                other (no shift, no non-local block), T is free.
 
         Returns:
             Logits [N, K], before softmax.
@@ -60,15 +61,11 @@ class Recognizer2D(nn.Layer):
 
     def _pooled(self, clips: Tensor) -> tuple[Tensor, int]:
         """[N, T, 3, H, W] -> (pooled, T')."""
-        is_shifted = self.backbone.is_shifted
-        if (
-            clips.ndim != 5
-            or clips.shape[2] != 3
-            or (is_shifted and clips.shape[1] != self.num_seg)
-        ):
-            frames = self.num_seg if is_shifted else "T"
+        is_fixed = self.backbone.fixes_segments
+        if clips.ndim != 5 or clips.shape[2] != 3 or (is_fixed and clips.shape[1] != self.num_seg):
+            frames = self.num_seg if is_fixed else "T"
             raise ValueError(f"clips must be [N, {frames}, 3, H, W], not {list(clips.shape)}")
-        segments = self.backbone.out_segments if is_shifted else clips.shape[1]
+        segments = self.backbone.out_segments if is_fixed else clips.shape[1]
         features = self.backbone(clips.reshape([-1, *clips.shape[2:]]))
         pooled = self.head.pool(features, segments)
         return self.backbone.in_authors_order(pooled), segments

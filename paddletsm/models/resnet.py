@@ -14,20 +14,14 @@ torchvision, whose parameter names are used here); Lin et al., ICCV 2019, arXiv:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
-import paddle
 import paddle.nn.functional as F
 from paddle import Tensor, nn
-from paddle.nn.initializer import KaimingNormal
 
+from paddletsm.models.backbone import BACKBONES, Backbone, ShiftPlace, conv
+from paddletsm.models.non_local import NonLocal, NonLocalMode
 from paddletsm.models.norm_policy import NormPolicy
 from paddletsm.models.shift import ShiftMode, ShiftPadding, TemporalShift
-from paddletsm.registry import Registry
-
-BACKBONES = Registry("backbone")
-
-ShiftPlace = Literal["blockres", "block"]
 
 # depth: (blocks per stage, bottleneck?)
 _DEPTHS = {
@@ -39,31 +33,12 @@ _DEPTHS = {
 }
 # From this many blocks in stage 3 on, the authors shift only every second block.
 _DEEP_STAGE = 23
-
-
-def conv(
-    in_channels: int,
-    out_channels: int,
-    kernel: int,
-    stride: int = 1,
-    *,
-    data_format: str = "NCHW",
-) -> nn.Conv2D:
-    """Convolution without bias, "same" padding, Kaiming-normal initialisation."""
-    return nn.Conv2D(
-        in_channels,
-        out_channels,
-        kernel,
-        stride=stride,
-        padding=kernel // 2,
-        weight_attr=paddle.ParamAttr(initializer=KaimingNormal()),
-        bias_attr=False,
-        data_format=data_format,
-    )
+# Stage (from 0) -> blocks that a non-local block follows, where the stage has them.
+_NON_LOCAL = {1: (0, 2), 2: (0, 2, 4)}
 
 
 class _Block(nn.Layer):
-    """What both residual blocks share: the shift in front, the shortcut around."""
+    """What both residual blocks share: the shift in front, the shortcut around, what follows."""
 
     expansion = 1
 
@@ -79,8 +54,8 @@ class _Block(nn.Layer):
         super().__init__()
         self.shift = shift
         self.shift_shortcut = shift_place == "block"
-        self._data_format = data_format
-        out_channels = channels * self.expansion
+        self.non_local: NonLocal | None = None
+        out_channels = self.out_channels = channels * self.expansion
         self.downsample = None
         if stride != 1 or in_channels != out_channels:
             self.downsample = nn.Sequential(
@@ -96,7 +71,8 @@ class _Block(nn.Layer):
         shortcut = shifted if self.shift_shortcut else x
         if self.downsample is not None:
             shortcut = self.downsample(shortcut)
-        return F.relu(self.residual(shifted) + shortcut)
+        out = F.relu(self.residual(shifted) + shortcut)
+        return out if self.non_local is None else self.non_local(out)
 
 
 class BasicBlock(_Block):
@@ -158,14 +134,18 @@ def _no_shift(stage: int, block: int) -> None:
 
 
 @BACKBONES.register
-class ResNet(nn.Layer):
+class ResNet(Backbone):
     """ResNet over single frames: the backbone of TSN.
 
     Args:
         depth: 18, 34, 50, 101 or 152.
         width: multiplier of all channel counts; 1.0 is the published network.
-        num_seg: T, frames per clip; the frames are independent here, it is handed to the head.
-        partial_bn: every BatchNorm2D but the first keeps its statistics and its affine weights.
+        num_seg: T, frames per clip; without ``non_local`` the frames are independent here, and it
+            is only handed to the head.
+        non_local: "embedded_gaussian", "gaussian" or "dot_product" puts such blocks behind
+            layer2.{0,2} and layer3.{0,2,4}, where these exist; None: no such blocks.
+        partial_bn: every BatchNorm2D but the first keeps its statistics and its affine weights
+            (those of non-local blocks learn).
         norm_eval: all BatchNorm2D keep their statistics, the affine weights are trained.
         frozen_stages: the stem and this many stages are not trained; -1: all are (0: the stem).
         data_format: "NCHW", or "NHWC" for GPUs that prefer it; the input stays [N*T, 3, H, W].
@@ -173,43 +153,30 @@ class ResNet(nn.Layer):
     Shape: [N*T, 3, H, W] float32 -> [N*T, out_channels, H/32, W/32].
     """
 
-    is_shifted = False
-    restores_order = False
-
     def __init__(
         self,
         depth: int = 50,
         width: float = 1.0,
         num_seg: int = 8,
         *,
+        non_local: NonLocalMode | None = None,
         partial_bn: bool = False,
         norm_eval: bool = False,
         frozen_stages: int = -1,
         data_format: str = "NCHW",
     ) -> None:
-        super().__init__()
-        self._build(depth, width, num_seg, data_format, _no_shift, "blockres")
-        self.norm_policy = NormPolicy(partial_bn, norm_eval, frozen_stages)
-        self.norm_policy.freeze(self)
+        super().__init__(num_seg, data_format)
+        self._build(depth, width, _no_shift, "blockres")
+        self._add_non_local(non_local)
+        self.apply_policy(NormPolicy(partial_bn, norm_eval, frozen_stages))
 
     def _build(
-        self,
-        depth: int,
-        width: float,
-        num_seg: int,
-        data_format: str,
-        shift: ShiftBuilder,
-        shift_place: ShiftPlace,
+        self, depth: int, width: float, shift: ShiftBuilder, shift_place: ShiftPlace
     ) -> None:
-        if depth not in _DEPTHS:
-            raise ValueError(f"depth must be one of {sorted(_DEPTHS)}, not {depth}")
-        if data_format not in ("NCHW", "NHWC"):
-            raise ValueError(f"data_format must be NCHW or NHWC, not {data_format!r}")
-        blocks, is_bottleneck = _DEPTHS[depth]
+        blocks, is_bottleneck = _layout(depth)
         block = Bottleneck if is_bottleneck else BasicBlock
+        data_format = self.data_format
         self.depth, self.width = depth, width
-        self.num_seg = self.out_segments = num_seg
-        self.data_format = data_format
         channels = stem = scaled_channels(64, width)
         self.conv1 = conv(3, stem, 7, 2, data_format=data_format)
         self.bn1 = nn.BatchNorm2D(stem, data_format=data_format)
@@ -226,26 +193,42 @@ class ResNet(nn.Layer):
             setattr(self, f"layer{stage + 1}", nn.Sequential(*layers))
         self.out_channels = channels
 
-    def in_authors_order(self, pooled: Tensor) -> Tensor:
-        """Channels of pooled features [M, C] as the authors' code orders them; see ResNetTSM."""
-        return pooled
+    def _add_non_local(self, mode: NonLocalMode | None) -> None:
+        self.non_local = mode
+        if mode is None:
+            return
+        self.fixes_segments = True
+        for stage, indices in _NON_LOCAL.items():
+            blocks = self.stages[stage]
+            for index in indices:
+                if index < len(blocks):
+                    blocks[index].non_local = NonLocal(
+                        blocks[index].out_channels,
+                        self.out_segments,
+                        mode,
+                        data_format=self.data_format,
+                    )
 
     @property
     def stages(self) -> list[nn.Layer]:
         """layer1 to layer4."""
         return [self.layer1, self.layer2, self.layer3, self.layer4]
 
+    def groups(self) -> list[list[nn.Layer]]:
+        """Stem, layer1 to layer4."""
+        return [[self.conv1, self.bn1], *([stage] for stage in self.stages)]
+
     def stem(self, x: Tensor) -> Tensor:
         """[N*T, 3, H, W] -> [N*T, C, H/4, W/4] (channels last for NHWC)."""
-        if self.data_format == "NHWC":
-            x = x.transpose([0, 2, 3, 1])
-        return self.maxpool(F.relu(self.bn1(self.conv1(x))))
+        return self.maxpool(F.relu(self.bn1(self.conv1(self.channels_last(x)))))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        for stage in self.stages:
+        x = self.layer1(self.stem(x))
+        if self.temporal_pool:
+            x = _pool_over_time(x, self.num_seg)
+        for stage in self.stages[1:]:
             x = stage(x)
-        return x.transpose([0, 3, 1, 2]) if self.data_format == "NHWC" else x
+        return self.channels_first(x)
 
 
 @BACKBONES.register
@@ -262,6 +245,7 @@ class ResNetTSM(ResNet):
         shift_mode: "offline" (past and future) or "online" (past only).
         shift_padding: "zero" or "circulant".
         temporal_pool: halve the number of frames (max over 3, stride 2) in front of layer2.
+        non_local: as in ResNet; not with ``shift_mode`` "online".
         partial_bn: as in ResNet, like the remaining arguments.
         norm_eval: see ResNet.
         frozen_stages: see ResNet.
@@ -269,9 +253,7 @@ class ResNetTSM(ResNet):
 
     Shape: [N*T, 3, H, W] float32 -> [N*out_segments, out_channels, H/32, W/32].
 
-    Inside, the first fold comes from the past (Paddle's order). The authors' networks are the same
-    with the two folds of every residual stream exchanged; ``in_authors_order`` exchanges those of
-    the last stream back, so that features and classifier are theirs, channel by channel.
+    Inside, the first fold comes from the past (Paddle's order); see ``in_authors_order``.
     """
 
     is_shifted = True
@@ -287,53 +269,47 @@ class ResNetTSM(ResNet):
         shift_padding: ShiftPadding = "zero",
         temporal_pool: bool = False,
         *,
+        non_local: NonLocalMode | None = None,
         partial_bn: bool = False,
         norm_eval: bool = False,
         frozen_stages: int = -1,
         data_format: str = "NCHW",
     ) -> None:
-        nn.Layer.__init__(self)
-        if depth not in _DEPTHS:
-            raise ValueError(f"depth must be one of {sorted(_DEPTHS)}, not {depth}")
-        is_deep = _DEPTHS[depth][0][2] >= _DEEP_STAGE and shift_place == "blockres"
+        Backbone.__init__(self, num_seg, data_format)
+        if non_local is not None and shift_mode == "online":
+            raise ValueError(
+                "non_local blocks let every frame see the later ones, which shift_mode: online "
+                "rules out; leave one of the two out"
+            )
+        is_deep = _layout(depth)[0][2] >= _DEEP_STAGE and shift_place == "blockres"
         self.shift_div, self.shift_place = shift_div, shift_place
         self.shift_mode, self.shift_padding = shift_mode, shift_padding
         self.temporal_pool = temporal_pool
         # An online network moves one fold only; the authors' online code moves the same one.
         self.restores_order = shift_mode == "offline"
-        pooled_segments = (num_seg + 1) // 2 if temporal_pool else num_seg
+        self.out_segments = (num_seg + 1) // 2 if temporal_pool else num_seg
 
         def shift(stage: int, block: int) -> TemporalShift | None:
             if is_deep and block % 2:
                 return None
             return TemporalShift(
-                num_seg if stage == 0 else pooled_segments,
+                num_seg if stage == 0 else self.out_segments,
                 shift_div,
                 mode=shift_mode,
                 padding=shift_padding,
                 data_format=data_format,
             )
 
-        self._build(depth, width, num_seg, data_format, shift, shift_place)
-        self.out_segments = pooled_segments
-        self.norm_policy = NormPolicy(partial_bn, norm_eval, frozen_stages)
-        self.norm_policy.freeze(self)
+        self._build(depth, width, shift, shift_place)
+        self._add_non_local(non_local)
+        self.apply_policy(NormPolicy(partial_bn, norm_eval, frozen_stages))
 
-    def in_authors_order(self, pooled: Tensor) -> Tensor:
-        """Exchange the two folds of pooled features [M, C]."""
-        if not self.restores_order:
-            return pooled
-        fold = self.out_channels // self.shift_div
-        parts = [pooled[:, fold : 2 * fold], pooled[:, :fold], pooled[:, 2 * fold :]]
-        return paddle.concat(parts[: 2 if 2 * fold == self.out_channels else 3], 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.layer1(self.stem(x))
-        if self.temporal_pool:
-            x = _pool_over_time(x, self.num_seg)
-        for stage in self.stages[1:]:
-            x = stage(x)
-        return x.transpose([0, 3, 1, 2]) if self.data_format == "NHWC" else x
+def _layout(depth: int) -> tuple[tuple[int, ...], bool]:
+    """Blocks per stage, and whether they are bottlenecks."""
+    if depth not in _DEPTHS:
+        raise ValueError(f"depth must be one of {sorted(_DEPTHS)}, not {depth}")
+    return _DEPTHS[depth]
 
 
 def scaled_channels(channels: int, width: float) -> int:

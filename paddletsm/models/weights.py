@@ -146,12 +146,15 @@ def model_info(model: nn.Layer) -> ModelInfo:
         if isinstance(layer, TemporalShift)
     }
     if not shifts:
-        return ModelInfo()
+        return ModelInfo(non_local=backbone.non_local)
     return ModelInfo(
         shifted=frozenset(shifts),
         shift_place=backbone.shift_place,
         shift_div=backbone.shift_div,
+        shift_mode=backbone.shift_mode,
         temporal_pool=backbone.temporal_pool,
+        non_local=backbone.non_local,
+        hands_on_stream=backbone.hands_on_stream,
         restores_order=backbone.restores_order,
     )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -15,13 +15,17 @@ from paddletsm.errors import WeightsError
 from paddletsm.utils.text import listing
 
 _MAX_NAMES = 8
+_SAME_TENSORS = ("embedded_gaussian", "dot_product")
+_NON_LOCAL = ".non_local."
 _BLOCK = re.compile(r"backbone\.layer(\d+)\.(\d+)\.conv(\d)\.weight")
-_DEPTHS = {
+# Blocks per stage and convolutions per block of each network.
+_NETWORKS = {
     ((2, 2, 2, 2), 2): "ResNet-18",
     ((3, 4, 6, 3), 2): "ResNet-34",
     ((3, 4, 6, 3), 3): "ResNet-50",
     ((3, 4, 23, 3), 3): "ResNet-101",
     ((3, 8, 36, 3), 3): "ResNet-152",
+    ((1, 2, 3, 4, 3, 3, 1), 3): "MobileNetV2",
 }
 
 
@@ -62,16 +66,24 @@ def comparison(
 
 
 def _architecture_hint(
-    expected: Iterable[str], state: Iterable[str], *, has_other_shapes: bool
+    expected: Collection[str], state: Collection[str], *, has_other_shapes: bool
 ) -> str:
     theirs, ours = architecture(state), architecture(expected)
+    non_local = [any(_NON_LOCAL in name for name in names) for names in (state, expected)]
+    if theirs == ours and non_local[0] != non_local[1]:
+        has = ("have", "has none") if non_local[0] else ("have no", "has them")
+        return f": they {has[0]} non-local blocks, the model {has[1]} (MODEL.backbone.non_local)"
     if theirs == ours:
         return "; is MODEL.backbone.width the same?" if theirs and has_other_shapes else ""
     return f": they are of {theirs or 'another network'}, the model is {ours or 'another one'}"
 
 
 def architecture(names: Iterable[str]) -> str:
-    """Name of the network that tensors of these names make up ("ResNet-50"), or ""."""
+    """Name of the network that tensors of these names make up ("ResNet-50"), or "".
+
+    Args:
+        names: names of paddletsm.
+    """
     blocks: set[tuple[int, int]] = set()
     convs = 0
     for match in filter(None, map(_BLOCK.fullmatch, names)):
@@ -79,7 +91,7 @@ def architecture(names: Iterable[str]) -> str:
         blocks.add((stage, block))
         convs = max(convs, conv)
     counts = Counter(stage for stage, _ in blocks)
-    return _DEPTHS.get((tuple(counts[stage] for stage in sorted(counts)), convs), "")
+    return _NETWORKS.get((tuple(counts[stage] for stage in sorted(counts)), convs), "")
 
 
 def check_structure(
@@ -98,23 +110,27 @@ def check_structure(
     Raises:
         WeightsError: strict, and the networks differ although all names and shapes could agree.
     """
-    problem = _difference(theirs, ours)
-    if theirs is None or not problem:
+    if theirs is None:
         return ()
-    if is_strict and theirs.is_shifted:
+    problem = _difference(theirs, ours)
+    if problem and is_strict and theirs != ModelInfo():
         raise WeightsError(
             f"{problem}, so the results would be wrong without notice. To start training from it "
             "all the same, set MODEL.backbone.pretrained"
         )
-    return (problem,)
+    remarks = [problem] if problem else []
+    if theirs.shift_mode == "offline" and ours.shift_mode == "online":
+        remarks.append("its network shifts both ways, the model from the past only")
+    if ours.non_local in _SAME_TENSORS and theirs.non_local is None:
+        remarks.append(f"no name tells {' from '.join(_SAME_TENSORS)}; taken as {ours.non_local}")
+    return tuple(remarks)
 
 
-def _difference(theirs: ModelInfo | None, ours: ModelInfo) -> str:
-    if theirs is None:
-        return ""
+def _difference(theirs: ModelInfo, ours: ModelInfo) -> str:
     if theirs.is_shifted and not ours.is_shifted:
         return (
-            "its network has a temporal shift, the model has none (MODEL.backbone.name: ResNetTSM)"
+            "its network has a temporal shift, the model has none (MODEL.backbone.name: ResNetTSM "
+            "or MobileNetV2TSM)"
         )
     if ours.is_shifted and not theirs.is_shifted:
         return "its network has no temporal shift, the model has one"
@@ -133,5 +149,19 @@ def _difference(theirs: ModelInfo | None, ours: ModelInfo) -> str:
         return (
             f"its network shifts {len(theirs.shifted)} blocks, the model {len(ours.shifted)} "
             f"(first that differs: {min(theirs.shifted ^ ours.shifted)}; MODEL.backbone.depth)"
+        )
+    return _other_mode(theirs, ours)
+
+
+def _other_mode(theirs: ModelInfo, ours: ModelInfo) -> str:
+    if theirs.shift_mode == "online" and ours.shift_mode == "offline":
+        return (
+            "its network shifts from the past only, the model both ways "
+            "(MODEL.backbone.shift_mode: online)"
+        )
+    if theirs.non_local and ours.non_local and theirs.non_local != ours.non_local:
+        return (
+            f"its non-local blocks are of the kind {theirs.non_local}, the model's "
+            f"{ours.non_local} (MODEL.backbone.non_local: {theirs.non_local})"
         )
     return ""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -12,17 +13,23 @@ import numpy as np
 
 from paddletsm.convert import Converter, ModelInfo, find_converter
 from paddletsm.errors import WeightsError
+from paddletsm.models.backbone import BACKBONES, Backbone
 from paddletsm.models.heads import TSMHead, TSNHead
+from paddletsm.models.non_local import NonLocalMode
 from paddletsm.models.recognizer import Recognizer2D
-from paddletsm.models.resnet import ResNet, ResNetTSM
 from paddletsm.models.weights import LoadReport, load_weights
 from paddletsm.models.weights_check import architecture
 from paddletsm.utils.text import listing
 from paddletsm.utils.weight_files import read_state, write_state
 
-Arch = Literal["auto", "ResNet", "ResNetTSM"]
+Arch = Literal["auto", "ResNet", "ResNetTSM", "MobileNetV2", "MobileNetV2TSM"]
 
-_STEM = "backbone.conv1.weight"
+_MOBILENET = "MobileNetV2"
+# A tensor whose output channels tell the width, and their number at width 1.
+_WIDTH = {
+    "ResNet": ("backbone.conv1.weight", 64),
+    _MOBILENET: ("backbone.layer7.0.conv3.weight", 320),
+}
 _CLASSIFIER = "head.fc.weight"
 
 
@@ -43,7 +50,7 @@ def convert_weights(
         source_path: .pdparams, .safetensors, .pth, .pth.tar or .pt.
         target_path: .pdparams or .safetensors; replaced atomically.
         source: "auto", or a name of ``paddletsm.convert.sources()``.
-        arch: "auto" (from the names: with or without shift), "ResNet" or "ResNetTSM".
+        arch: "auto" (from the names: with or without shift), or the name of the backbone.
         shift_div: of the network that the weights were trained in; no file tells it.
 
     Returns:
@@ -84,37 +91,61 @@ def _network_of(
     """Build the network that the tensors make up; the values come later.
 
     Raises:
-        WeightsError: no network of the family has these names.
+        WeightsError: no network of the family has these names, or not the one that is asked for.
     """
     own = {converter.name_of(name) or name: value for name, value in state.items()}
+    has_head = _has_head(state, converter)
+    info = converter.info(state) or ModelInfo()
     network = architecture(own)
-    stem = own.get(_STEM)
-    if not network or stem is None or stem.ndim != 4:
+    if not network:
         raise WeightsError(
             f"its tensors make up no known network (it begins with {listing(state, 3)}); "
-            "known: ResNet of depth 18, 34, 50, 101, 152"
+            "known: ResNet of depth 18, 34, 50, 101, 152, MobileNetV2"
         )
-    depth, width = int(network.partition("-")[2]), stem.shape[0] / 64
-    info = converter.info(state) or ModelInfo()
-    if arch == "auto" and converter.fold_order == "past_first" and _has_head(state, converter):
+    if arch == "auto" and converter.fold_order == "past_first" and has_head and not info.is_shifted:
         # Names of shifted and plain networks are the same there, and the classifier differs.
         raise WeightsError(
             f"the names in {converter.title}'s files do not tell whether the network is shifted; "
             "say it with --arch ResNetTSM or --arch ResNet"
         )
-    if arch == "ResNetTSM" or (arch == "auto" and info.is_shifted):
-        backbone = ResNetTSM(
-            depth,
-            width,
-            shift_div=shift_div,
-            shift_place=info.shift_place or "blockres",
-            temporal_pool=info.temporal_pool,
-        )
-        head_class = TSMHead
-    else:
-        backbone, head_class = ResNet(depth, width), TSNHead
+    family, _, depth = network.partition("-")
+    is_shifted = info.is_shifted if arch == "auto" else arch.endswith("TSM")
+    name = f"{family}TSM" if is_shifted else family
+    if arch not in ("auto", name):
+        raise WeightsError(f"its tensors make up {network}, which is no {arch}")
+    backbone = _backbone(name, depth, own, info, shift_div)
     classes = 1
-    if _has_head(state, converter):
+    if has_head:
         shape = own[_CLASSIFIER].shape
         classes = shape[0 if converter.is_torch_layout else -1] if shape else 1
+    head_class = TSMHead if is_shifted else TSNHead
     return Recognizer2D(backbone, head_class(classes, backbone.out_channels))
+
+
+def _backbone(
+    name: str, depth: str, own: dict[str, np.ndarray], info: ModelInfo, shift_div: int
+) -> Backbone:
+    family = name.removesuffix("TSM")
+    key, channels = _WIDTH[family]
+    stem = own.get(key)
+    if stem is None or stem.ndim != 4 or not stem.size:
+        raise WeightsError(f"{key} is missing, or no convolution; the file is not complete")
+    arguments: dict[str, object] = {"width": stem.shape[0] / channels}
+    if depth:
+        arguments |= {"depth": int(depth), "non_local": info.non_local or _non_local_of(own)}
+    if name != family:
+        arguments |= {"shift_div": shift_div, "shift_mode": info.shift_mode or "offline"}
+    if name == "ResNetTSM":
+        arguments |= {
+            "shift_place": info.shift_place or "blockres",
+            "temporal_pool": info.temporal_pool,
+        }
+    return BACKBONES.get(name)(**arguments)
+
+
+def _non_local_of(names: Collection[str]) -> NonLocalMode | None:
+    """Kind of the non-local blocks; dot_product has the tensors of embedded_gaussian."""
+    if not any(".non_local." in name for name in names):
+        return None
+    has_theta = any(".non_local.theta." in name for name in names)
+    return "embedded_gaussian" if has_theta else "gaussian"

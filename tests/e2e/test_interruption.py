@@ -108,7 +108,8 @@ def _without(line: str, keys: tuple[str, ...]) -> dict:
 def launched(config: Path, output: Path, *words: object) -> list[object]:
     return [
         "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", output / "log",
-        "main.py", "-c", config, "-o", "epochs=10", "--device", "cpu", "--output_dir", output, *words,
+        "main.py", "-c", config, "-o", "epochs=10", "--device", "cpu",
+        "--output_dir", output, *words,
     ]  # fmt: skip
 
 

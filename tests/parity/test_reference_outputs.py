@@ -4,7 +4,8 @@
 
 The recorded arrays are MMAction2's, which equal those of mit-han-lab/temporal-shift-module. The
 reference differs from its own float64 run by less than 1e-6; 2e-5 (logits) and 5e-5 (features)
-leave room for another library's order of summation; a wrong shift order moves features by 1.4.
+leave room for another library's order of summation; a wrong shift order moves features by 1.4, in
+MobileNetV2 by 0.11 (its logits by no more than 4e-4).
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ import numpy as np
 import paddle
 import pytest
 
-from paddletsm.models import Recognizer2D, ResNet, ResNetTSM, TSMHead, TSNHead
+from paddletsm.models import (
+    MobileNetV2TSM,
+    Recognizer2D,
+    ResNet,
+    ResNetTSM,
+    TSMHead,
+    TSNHead,
+)
 from paddletsm.models.weights import load_weights
 
 LOGITS, FEATURES = 2e-5, 5e-5
@@ -27,12 +35,14 @@ MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 def build(network: str) -> Recognizer2D:
     """The network of a reference file, in evaluation mode."""
-    if network == "tsm_r50":
-        backbone = ResNetTSM(50)
-        model = Recognizer2D(backbone, TSMHead(400, backbone.out_channels))
-    else:
-        backbone = ResNet(50)
-        model = Recognizer2D(backbone, TSNHead(400, backbone.out_channels))
+    networks = {
+        "tsm_r50": (ResNetTSM, TSMHead),
+        "tsn_r50": (ResNet, TSNHead),
+        "tsm_mobilenetv2": (MobileNetV2TSM, TSMHead),
+    }
+    backbone_class, head_class = networks[network]
+    backbone = backbone_class()
+    model = Recognizer2D(backbone, head_class(400, backbone.out_channels))
     model.eval()
     return model
 
@@ -49,6 +59,8 @@ CASES = [
     ("tsm_r50", "mit_tsm_r50", "mit_key"),
     ("tsn_r50", "tsn_r50", "key"),
     ("tsn_r50", "mit_tsn_r50", "mit_key"),
+    ("tsm_mobilenetv2", "tsm_mobilenetv2", "key"),
+    ("tsm_mobilenetv2", "mit_tsm_mobilenetv2", "mit_key"),
 ]
 
 
@@ -63,14 +75,13 @@ def check(
 ) -> None:
     model = build(network)
     report = load_weights(model, path)
-    assert report.loaded == report.total == 267
+    assert report.loaded == report.total == (262 if "mobilenet" in network else 267)
     assert report.kept == ()
     assert all(name.endswith("num_batches_tracked") for name in report.left_out)
     recorded = np.load(reference)
     for kind in kinds:
         logits, features = outputs(model, fill.make_input(kind, 2, 8)[:clips])
         expected = recorded[f"feat_{kind}"][: len(features)]
-        features = features
         np.testing.assert_allclose(features, expected, rtol=0, atol=FEATURES)
         expected = recorded[f"logits_{kind}"][:clips]
         np.testing.assert_allclose(logits, expected, rtol=0, atol=LOGITS)
@@ -114,7 +125,6 @@ def test_real_frames(weights_file: Callable[[str, str], Path], parity_dir: Path)
     clip = ((recorded["imgs_uint8"].astype(np.float32) - mean) / std)[None]
     logits, features = outputs(model, clip)
     np.testing.assert_allclose(logits, recorded["logits"], rtol=0, atol=LOGITS)
-    features = features
     np.testing.assert_allclose(features, recorded["feat"], rtol=0, atol=FEATURES)
     scores = np.exp(logits - logits.max())
     np.testing.assert_allclose(scores / scores.sum(), recorded["prob"], rtol=1e-4)

@@ -12,9 +12,18 @@ import numpy as np
 import paddle
 import pytest
 
+from paddletsm.builders import build_model, load_config
 from paddletsm.deploy import read_artefact
 from paddletsm.errors import ConfigError
-from paddletsm.models import BACKBONES, HEADS, Backbone, Recognizer2D
+from paddletsm.models import (
+    BACKBONES,
+    HEADS,
+    Backbone,
+    MobileNetV2,
+    MobileNetV2TSM,
+    Recognizer2D,
+    ResNetTSM,
+)
 from paddletsm.models.losses import classification_loss
 from tests.unit.deploy.conftest import LABELS, NUM_SEG, SIZE, export
 
@@ -51,13 +60,25 @@ def test_forward_and_backward(name: str, head: str) -> None:
         assert np.isfinite(parameter.grad.numpy()).all(), key
 
 
-@pytest.mark.parametrize("name", BACKBONES.names())
-def test_the_exported_copy_gives_the_same_logits(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        *((name, {}) for name in BACKBONES.names()),
+        ("ResNetTSM", {"non_local": "embedded_gaussian"}),
+        ("ResNetTSM", {"non_local": "dot_product", "temporal_pool": True}),
+    ],
+    ids=str,
+)
+def test_the_exported_copy_gives_the_same_logits(
+    name: str, arguments: dict[str, Any], tmp_path: Path
+) -> None:
     paddle.seed(0)
-    model = build(name, "TSMHead")
+    model = build(name, "TSMHead", **arguments)
     for key, tensor in model.state_dict().items():
         if key.endswith("_mean"):
             tensor.set_value(paddle.randn(tensor.shape) * 0.2)
+        if key.endswith("non_local.norm.weight"):  # 0 at the start
+            tensor.set_value(paddle.ones_like(tensor))
     model.eval()
     parity = read_artefact(export(model, tmp_path / "out")).parity  # compares before it returns
     assert parity["max_abs_difference"] < 1e-4
@@ -111,3 +132,47 @@ def test_wrong_values_are_refused(name: str, wrong: dict[str, Any]) -> None:
     arguments = {"num_seg": NUM_SEG, "width": 0.125, **wrong}
     with pytest.raises(ValueError, match=next(iter(wrong))):
         BACKBONES.get(name)(**arguments)
+
+
+CONFIG = Path(__file__).resolve().parents[3] / "configs/tsm_ucf101.yaml"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "kind"),
+    [
+        ("{name: MobileNetV2TSM, width: 0.25, shift_mode: online, num_seg: 8}", MobileNetV2TSM),
+        ("{name: MobileNetV2, width: 0.25, num_seg: 8}", MobileNetV2),
+        (
+            "{name: ResNetTSM, depth: 18, width: 0.125, non_local: dot_product, num_seg: 8}",
+            ResNetTSM,
+        ),
+    ],
+)
+def test_configurations_reach_the_networks(backbone: str, kind: type) -> None:
+    config = load_config(CONFIG, [f"MODEL.backbone={backbone}"])
+    model = build_model(config)
+    assert type(model.backbone) is kind
+    assert model.backbone.num_seg == 8
+    assert model.backbone.non_local == config.MODEL.backbone.non_local
+    assert model.backbone.shift_mode == (config.MODEL.backbone.shift_mode or "offline")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        ("{name: ResNetTSM, non_local: gausian, num_seg: 8}", "did you mean 'gaussian'"),
+        (
+            "{name: ResNetTSM, non_local: gaussian, shift_mode: online, num_seg: 8}",
+            "see the later ones",
+        ),
+        (
+            "{name: MobileNetV2, shift_div: 4, num_seg: 8}",
+            "'MobileNetV2' has no argument 'shift_div'",
+        ),
+        ("{name: MobileNetV2TSM, non_local: gaussian, num_seg: 8}", "has no argument 'non_local'"),
+        ("{name: MobileNetV2TMS, num_seg: 8}", "did you mean 'MobileNetV2TSM'"),
+    ],
+)
+def test_wrong_configurations_are_refused(backbone: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_model(load_config(CONFIG, [f"MODEL.backbone={backbone}"]))

@@ -204,8 +204,8 @@ class TestSources:
         model.eval()
         frames = paddle.randn([1, 2, 3, 64, 64])
         with paddle.no_grad():
-            expected = theirs.features(frames[0]).mean([2, 3]).numpy()
-            found = model.extract_feature(frames).numpy()
+            expected = theirs.features(frames[0]).mean([0, 2, 3]).numpy()
+            found = model.extract_feature(frames).numpy()[0]
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
     @pytest.mark.parametrize("network", [MobileNetV2, MobileNetV2TSM])
@@ -236,7 +236,7 @@ class TestSources:
         report = load_weights(model, path)
         assert (report.source, report.loaded, report.total) == (source, 262, 262)
         assert_equal(model, swap_folds(state, 8))
-        with pytest.raises(WeightsError, match="the model has none.*MobileNetV2TSM"):
+        with pytest.raises(WeightsError, match=r"the model has none.*MobileNetV2TSM"):
             load_weights(build_mobilenet(network=MobileNetV2), path)
 
     def test_mobilenet_of_the_online_demo(self, tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ class TestSources:
         assert (report.source, report.loaded, report.notes) == ("tsm_online", 262, ())
         assert_equal(model, state)
         offline = build_mobilenet()
-        with pytest.raises(WeightsError, match="past only.*shift_mode: online"):
+        with pytest.raises(WeightsError, match=r"past only.*shift_mode: online"):
             load_weights(offline, path)
         assert "past only" in load_pretrained_backbone(offline, path).notes[0]
 
