@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from paddletsm.errors import ConfigError
 from paddletsm.utils.text import listing, nearest
+
+# Where a component stands: a text, or a function of the argument at fault ("": the component).
+Where = str | Callable[[str], str]
 
 
 class Registry:
@@ -45,7 +49,7 @@ class Registry:
     def __contains__(self, name: object) -> bool:
         return name in self._items
 
-    def get(self, name: str, *, where: str = "") -> Callable[..., Any]:
+    def get(self, name: str, *, where: Where = "") -> Callable[..., Any]:
         """Return the component.
 
         Raises:
@@ -58,7 +62,7 @@ class Registry:
             f"(known: {listing(self.names(), 40)})"
         )
 
-    def check(self, name: str, args: Mapping[str, Any], *, where: str = "") -> None:
+    def check(self, name: str, args: Mapping[str, Any], *, where: Where = "") -> None:
         """Compare the given arguments with the component's signature.
 
         Raises:
@@ -68,7 +72,7 @@ class Registry:
         for key in args:
             if key not in accepted:
                 raise ConfigError(
-                    f"{_prefix(where)}{self.kind} {name!r} has no argument {key!r}"
+                    f"{_prefix(where, str(key))}{self.kind} {name!r} has no argument {key!r}"
                     f"{nearest(str(key), accepted)} (it takes: {listing(accepted) or 'none'})"
                 )
         missing = [
@@ -81,7 +85,7 @@ class Registry:
                 f"{_prefix(where)}{self.kind} {name!r} needs the argument {listing(missing)}"
             )
 
-    def build(self, name: str, args: Mapping[str, Any], *, where: str = "") -> Any:
+    def build(self, name: str, args: Mapping[str, Any], *, where: Where = "") -> Any:
         """Check the arguments, then call the component with them.
 
         Raises:
@@ -90,9 +94,17 @@ class Registry:
         self.check(name, args, where=where)
         try:
             return self._items[name](**args)
-        except (TypeError, ValueError) as err:
-            raise ConfigError(f"{_prefix(where)}{self.kind} {name!r}: {err}") from err
+        except (TypeError, ValueError, OverflowError) as err:
+            place = _prefix(where, _mentioned(str(err), args))
+            raise ConfigError(f"{place}{self.kind} {name!r}: {err}") from err
 
 
-def _prefix(where: str) -> str:
-    return f"{where}: " if where else ""
+def _prefix(where: Where, argument: str = "") -> str:
+    text = where if isinstance(where, str) else where(argument)
+    return f"{text}: " if text else ""
+
+
+def _mentioned(message: str, args: Mapping[str, Any]) -> str:
+    """The first argument that a message names, or ""."""
+    words = re.findall(r"\w+", message)
+    return next((word for word in words if word in args), "")

@@ -116,7 +116,7 @@ def check_device(device: str | None) -> None:
     if device is None:
         return
     kind, separator, number = device.partition(":")
-    if kind not in ("cpu", "gpu", "xpu", "npu") or (separator and not number.isdigit()):
+    if kind not in ("cpu", "gpu", "xpu", "npu") or (separator and not number.isdecimal()):
         raise ConfigError(
             f"--device {device}: expected cpu, gpu, gpu:0, xpu or npu"
             f"{nearest(kind, ('cpu', 'gpu', 'xpu', 'npu'))}"

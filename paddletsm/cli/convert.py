@@ -24,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--arch",
         default="auto",
-        choices=["auto", "ResNet", "ResNetTSM"],
+        choices=["auto", "ResNet", "ResNetTSM", "MobileNetV2", "MobileNetV2TSM"],
         help="network of the weights; auto: as the names in IN tell",
     )
     parser.add_argument(
@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _shift_div(text: str) -> int:
-    if not text.isdigit() or int(text) < 2:
+    if not text.isdecimal() or int(text) < 2:
         raise argparse.ArgumentTypeError(f"expected a number from 2 on, not {text!r}")
     return int(text)
 

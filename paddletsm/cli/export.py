@@ -15,7 +15,6 @@ from paddletsm.utils.io import sha256_of
 
 if TYPE_CHECKING:
     from paddletsm.config import Config
-    from paddletsm.data import Pipeline
     from paddletsm.models import Recognizer2D
 
 _RANDOM = """\
@@ -69,6 +68,7 @@ def _export(args: argparse.Namespace) -> int:
         class_names,
         load_config,
         model_arguments,
+        pipeline_hash,
         pipeline_spec,
     )
     from paddletsm.config import with_value
@@ -96,7 +96,7 @@ def _export(args: argparse.Namespace) -> int:
         labels=labels,
         target_size=pipeline.target_size or 0,
         weights_sha256=digest,
-        metrics=_measured(config, digest, pipeline),
+        metrics=_measured(config, digest, pipeline_hash(config, "test")),
         meta=model_arguments(config),
     )
     _report(folder, is_random=weights is None)
@@ -137,22 +137,22 @@ def _load(model: Recognizer2D, weights: Path | None) -> str | None:
     return sha256_of(weights)
 
 
-def _measured(config: Config, digest: str | None, pipeline: Pipeline) -> dict[str, float] | None:
-    """Take the figures that a test of these very weights with these views has left, if any."""
+def _measured(config: Config, digest: str | None, pipeline: str) -> dict[str, float] | None:
+    """Take the figures that a test of these very weights has left, if any.
+
+    Args:
+        config: names the run folder.
+        digest: SHA-256 of the weights.
+        pipeline: ``pipeline_hash`` of the test; figures of other preprocessing are not these.
+    """
     path = Path(config.output_dir) / config.model_name / "test" / "metrics.json"
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    views = {
-        "segments": pipeline.num_seg,
-        "clips": pipeline.num_clips,
-        "crops": pipeline.num_crops,
-    }
-    protocol = metrics.get("protocol", {})
-    if digest is None or metrics.get("weights_sha256") != digest:
+    if digest is None or not isinstance(metrics, dict):
         return None
-    if any(protocol.get(key) != value for key, value in views.items()):
+    if (metrics.get("weights_sha256"), metrics.get("pipeline_sha256")) != (digest, pipeline):
         return None
     return {key: value for key, value in metrics.items() if isinstance(value, (int, float))}
 

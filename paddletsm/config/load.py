@@ -5,17 +5,20 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from paddletsm.config.checks import check_transforms, check_values
 from paddletsm.config.paddlevideo import adapt
-from paddletsm.config.schema import Checker, Config
-from paddletsm.config.yaml_io import Document, KeyPath, parse_value, read_with_bases
+from paddletsm.config.schema import Checker, Config, one_line
+from paddletsm.config.yaml_io import Document, KeyPath, forget, parse, read_with_bases
 from paddletsm.errors import ConfigError
 from paddletsm.utils.io import write_atomic
+from paddletsm.utils.text import plural
 
 OVERRIDE = "-o "
 _MODES = ("train", "valid", "test")
@@ -37,10 +40,11 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     for override in overrides:
         _override(document, override)
     checker = Checker(document.origins, str(path))
+    check_transforms(document.values, checker)
     adapt(document.values, checker)
     _hand_on_facts(document.values, checker)
-    config = checker.section(Config, document.values)
-    _check_values(config, checker)
+    config = dataclasses.replace(checker.section(Config, document.values), checker=checker)
+    check_values(config, checker)
     return config
 
 
@@ -62,53 +66,56 @@ def with_value(config: Any, path: Sequence[str], value: Any) -> Any:
 def _override(document: Document, text: str) -> None:
     key, separator, value_text = text.partition("=")
     keys = tuple(key.strip().split("."))
+    origin = OVERRIDE + one_line(text)
     if not separator or not all(keys):
-        raise ConfigError(f"-o {text}: an override reads KEY.SUB=VALUE")
-    try:
-        value = parse_value(value_text)
-    except yaml.YAMLError as err:
-        raise ConfigError(f"-o {text}: the value is not valid YAML") from err
-    target: Any = document.values
-    for index, part in enumerate(keys[:-1]):
-        if isinstance(target, dict):
-            # A section that is not stated may be opened; the schema refuses unknown ones.
-            if not isinstance(target.get(part), (dict, list)):
-                target[part] = {}
-            target = target[part]
-        else:
-            target = _list_item(target, keys[: index + 1], text)
-    last = keys[-1]
-    if isinstance(target, list):
-        _list_item(target, keys, text)
-        target[int(last)] = value
+        raise ConfigError(f"{origin}: an override reads KEY.SUB=VALUE")
+    value, origins = parse(value_text, lambda line: origin, keys)
+    holder: Any = document.values
+    for depth in range(1, len(keys)):
+        holder = _descend(document, holder, keys[:depth], origin)
+    if isinstance(holder, list):
+        holder[_item_number(holder, keys, origin)] = value
     else:
-        target[last] = value
-    _place(document.origins, keys, OVERRIDE + text, value)
+        holder[keys[-1]] = value
+    forget(document.origins, {keys})
+    document.origins.update(origins)
 
 
-def _list_item(target: Any, keys: KeyPath, text: str) -> Any:
-    if not isinstance(target, list):
-        raise ConfigError(f"-o {text}: {'.'.join(keys[:-1])} is a single value and has no keys")
-    if not keys[-1].isdigit() or int(keys[-1]) >= len(target):
+def _descend(document: Document, holder: Any, path: KeyPath, origin: str) -> Any:
+    """Return the section or list at ``path``, whose parent is ``holder``."""
+    if isinstance(holder, list):
+        value = holder[_item_number(holder, path, origin)]
+    elif holder.get(path[-1]) is None:
+        # A section that is not stated may be opened; the schema refuses unknown ones.
+        value = holder[path[-1]] = {}
+        forget(document.origins, {path})
+        document.origins[path] = origin
+    else:
+        value = holder[path[-1]]
+    if not isinstance(value, (dict, list)):
         raise ConfigError(
-            f"-o {text}: {'.'.join(keys[:-1])} is a list of {len(target)} items; "
-            f"address one by its number, 0 to {len(target) - 1}, not {keys[-1]!r}"
+            f"{origin}: {'.'.join(path)} is a single value ({value!r}) and has no keys"
         )
-    return target[int(keys[-1])]
+    return value
 
 
-def _place(origins: dict[KeyPath, str], path: KeyPath, origin: str, value: Any) -> None:
-    origins[path] = origin
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _place(origins, (*path, str(key)), origin, item)
+def _item_number(items: list[Any], path: KeyPath, origin: str) -> int:
+    text = path[-1]
+    if not re.fullmatch("0|[1-9][0-9]{0,5}", text) or int(text) >= len(items):
+        numbers = f"; address one by its number, 0 to {len(items) - 1}, not {text!r}"
+        raise ConfigError(
+            f"{origin}: {'.'.join(path[:-1])} is a list of {plural(len(items), 'item')}"
+            f"{numbers if items else ''}"
+        )
+    return int(text)
 
 
 def _hand_on_facts(values: dict[str, Any], checker: Checker) -> None:
     """Write num_seg, mean and std everywhere from the one place that states them."""
     backbone = _section(values, "MODEL", "backbone")
     pipelines = _section(values, "PIPELINE")
-    is_shifted = "TSM" in str(backbone.get("name", ""))
+    # Non-local blocks compare the frames of a clip, so they fix their number as the shift does.
+    is_shifted = "TSM" in str(backbone.get("name", "")) or bool(backbone.get("non_local"))
     stated = {("MODEL", "backbone", "num_seg"): backbone.get("num_seg")} if is_shifted else {}
     for mode in _MODES:
         sample = _section(pipelines, mode, "sample")
@@ -168,65 +175,7 @@ def _one_fact(stated: Mapping[KeyPath, Any], checker: Checker, what: str) -> Any
         elif value != first:
             checker.fail(
                 path,
-                f"{value} contradicts {'.'.join(first_path)} = {first} "
+                f"{value} contradicts {checker.dotted(first_path)} = {first} "
                 f"({checker.where(first_path)}); the {what} is one fact: state it once",
             )
     return first
-
-
-def _check_values(config: Config, checker: Checker) -> None:
-    """Ranges and contradictions that types cannot express."""
-    at_least_one = {
-        ("epochs",): config.epochs,
-        ("log_interval",): config.log_interval,
-        ("save_interval",): config.save_interval,
-        ("valid_interval",): config.valid_interval,
-        ("DATASET", "batch_size"): config.DATASET.batch_size,
-        ("DATASET", "valid_batch_size"): config.DATASET.valid_batch_size,
-        ("DATASET", "test_batch_size"): config.DATASET.test_batch_size,
-        ("MODEL", "backbone", "num_seg"): config.MODEL.backbone.num_seg,
-        ("MODEL", "head", "num_classes"): config.MODEL.head.num_classes,
-    }
-    for path, value in at_least_one.items():
-        if value is not None and value < 1:
-            checker.fail(path, f"must be at least 1, not {value}")
-    if config.DATASET.num_workers < 0:
-        checker.fail(("DATASET", "num_workers"), "must not be negative (0: no worker processes)")
-    fractions = {
-        ("DATASET", "max_bad_fraction"): config.DATASET.max_bad_fraction,
-        ("MODEL", "label_smoothing"): config.MODEL.label_smoothing,
-        ("OPTIMIZER", "momentum"): config.OPTIMIZER.momentum,
-    }
-    for path, value in fractions.items():
-        if not 0 <= value < 1:
-            checker.fail(path, f"must lie in [0, 1), not {value}")
-    name = config.model_name
-    if not name or "/" in name or "\\" in name or name in (".", ".."):
-        checker.fail(("model_name",), f"must be a plain file name, not {name!r}")
-    _check_learning_rate(config, checker)
-
-
-def _check_learning_rate(config: Config, checker: Checker) -> None:
-    rate = config.OPTIMIZER.learning_rate
-    path = ("OPTIMIZER", "learning_rate")
-    if rate.name == "PiecewiseDecay":
-        if not rate.values or rate.boundaries is None:
-            checker.fail(path, "PiecewiseDecay needs boundaries (epochs) and values (rates)")
-        if len(rate.values) != len(rate.boundaries) + 1:
-            checker.fail(
-                (*path, "values"),
-                f"{len(rate.boundaries)} boundaries separate {len(rate.boundaries) + 1} values, "
-                f"not {len(rate.values)}",
-            )
-        if list(rate.boundaries) != sorted(rate.boundaries):
-            checker.fail((*path, "boundaries"), "must rise")
-        stray = [key for key in ("base", "final") if getattr(rate, key) is not None]
-    else:
-        if rate.base is None:
-            checker.fail(path, "CosineDecay needs the key 'base'")
-        stray = [key for key in ("boundaries", "values") if getattr(rate, key) is not None]
-    if stray:
-        checker.fail((*path, stray[0]), f"{rate.name} does not use it; remove it")
-    rates = [*(rate.values or ()), rate.base or 0.0, rate.final or 0.0, rate.warmup_start]
-    if min(rates) < 0 or rate.warmup_epochs < 0:
-        checker.fail(path, "rates and durations must not be negative")

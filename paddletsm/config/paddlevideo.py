@@ -12,6 +12,7 @@ import logging
 from typing import Any
 
 from paddletsm.config.schema import Checker
+from paddletsm.config.yaml_io import KeyPath
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def adapt(values: dict[str, Any], checker: Checker) -> None:
             continue
         sample = pipeline.get("sample")
         is_foreign |= isinstance(sample, dict) and any(key in sample for key in _SAMPLE_KEYS)
-        is_foreign |= _drop_layout(pipeline)
+        is_foreign |= _drop_layout(pipeline, ("PIPELINE", mode, "transform"), checker)
     if values.get("INFERENCE") is not None:
         is_foreign = True
         _check_inference(values, checker)
@@ -45,15 +46,20 @@ def adapt(values: dict[str, Any], checker: Checker) -> None:
         )
 
 
-def _drop_layout(pipeline: dict[str, Any]) -> bool:
+def _drop_layout(pipeline: dict[str, Any], path: KeyPath, checker: Checker) -> bool:
     """Remove Image2Array and Normalization.tensor_shape: layout is not the pipeline's business."""
     transforms = pipeline.get("transform")
     if not isinstance(transforms, list):
         return False
-    kept = [item for item in transforms if not (isinstance(item, dict) and "Image2Array" in item)]
-    for item in kept:
+    kept = []
+    for index, item in enumerate(transforms):
+        if isinstance(item, dict) and "Image2Array" in item:
+            continue
         if isinstance(item, dict) and isinstance(item.get("Normalization"), dict):
             item["Normalization"].pop("tensor_shape", None)
+        if len(kept) != index:
+            checker.moved[(*path, str(len(kept)))] = (*path, str(index))
+        kept.append(item)
     pipeline["transform"] = kept
     return len(kept) != len(transforms)
 
@@ -63,9 +69,10 @@ def _check_inference(values: dict[str, Any], checker: Checker) -> None:
     inference = values["INFERENCE"]
     if not isinstance(inference, dict):
         checker.fail(("INFERENCE",), "expected a section with keys")
-    test = (values.get("PIPELINE") or {}).get("test") or {}
-    sample = test.get("sample") or {}
-    stated, used = inference.get("num_seg"), sample.get("num_seg")
+    used: Any = values
+    for key in ("PIPELINE", "test", "sample", "num_seg"):
+        used = used.get(key) if isinstance(used, dict) else None
+    stated = inference.get("num_seg")
     if stated is not None and used is not None and stated != used:
         checker.fail(
             ("INFERENCE", "num_seg"),

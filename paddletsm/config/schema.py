@@ -9,6 +9,7 @@ holds, or the fact is handed on from the place that states it (see ``config/load
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from paddletsm.errors import ConfigError
 from paddletsm.utils.text import listing, nearest
 
 DataFormat = Literal["NCHW", "NHWC"]
+
+_LARGEST = 2**32 - 1  # of a whole number: what seeds can be, and more than any count
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Backbone:
     shift_mode: Literal["offline", "online"] | None = None
     shift_padding: Literal["zero", "circulant"] | None = None
     temporal_pool: bool | None = None
+    non_local: Literal["embedded_gaussian", "gaussian", "dot_product"] | None = None
     partial_bn: bool | None = None
     norm_eval: bool | None = None
     frozen_stages: int | None = None
@@ -160,6 +164,15 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class Inference:
+    """INFERENCE of PaddleVideo's files; prediction always uses PIPELINE.test."""
+
+    name: str | None = None
+    num_seg: int | None = None
+    target_size: int | None = None
+
+
+@dataclass(frozen=True)
 class Config:
     """A whole configuration, checked and frozen."""
 
@@ -170,13 +183,19 @@ class Config:
     model_name: str
     epochs: int
     METRIC: Metric = field(default_factory=Metric)
-    INFERENCE: Mapping[str, Any] | None = None
+    INFERENCE: Inference | None = None
     log_interval: int = 20
     save_interval: int = 10
     valid_interval: int = 1
     output_dir: str = "output"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     seed: int = 0
+    # Not a key: it tells later checks where a value was stated.
+    checker: Checker | None = field(default=None, compare=False, repr=False)
+
+    def place(self, *path: str) -> str:
+        """Where a key was stated and its name, "own.yaml:5: MODEL.head", for messages."""
+        return self.checker.place(path) if self.checker else ".".join(path)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists and scalars, without the fields that are not stated."""
@@ -185,7 +204,7 @@ class Config:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        pairs = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
+        pairs = ((name, getattr(value, name)) for name in _keys(type(value)))
         return {key: _plain(item) for key, item in pairs if item is not None}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
@@ -194,30 +213,56 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _keys(cls: type) -> dict[str, dataclasses.Field[Any]]:
+    """Fields that are keys of the file: those that make two configurations differ."""
+    return {f.name: f for f in dataclasses.fields(cls) if f.compare}
+
+
 @dataclass(frozen=True)
 class Checker:
-    """Turns parsed YAML into the dataclasses above, or says precisely why not."""
+    """Turns parsed YAML into the dataclasses above, or says precisely why not.
+
+    Attributes:
+        origins: where each key and list item was stated, "file.yaml:12" or "-o KEY=VALUE".
+        file: the file that was loaded.
+        moved: list items that stand elsewhere now -> their path as the user wrote it.
+    """
 
     origins: Mapping[KeyPath, str]
     file: str
+    moved: dict[KeyPath, KeyPath] = field(default_factory=dict)
+
+    def _as_written(self, path: KeyPath) -> KeyPath:
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.moved:
+                return (*self.moved[path[:length]], *path[length:])
+        return path
+
+    def dotted(self, path: KeyPath) -> str:
+        """Name of a key as the user may address it."""
+        return ".".join(self._as_written(path)) or "top level"
 
     def where(self, path: KeyPath) -> str:
         """File and line of a key; of the nearest enclosing one when it is not stated."""
+        path = self._as_written(path)
         while path and path not in self.origins:
             path = path[:-1]
         return self.origins.get(path, self.file)
 
+    def place(self, path: KeyPath) -> str:
+        """Where a key was stated, and its name."""
+        return f"{self.where(path)}: {self.dotted(path)}"
+
     def fail(self, path: KeyPath, message: str) -> typing.NoReturn:
         """Raise ConfigError with place and dotted path."""
-        dotted = ".".join(path) or "top level"
-        raise ConfigError(f"{self.where(path)}: {dotted}: {message}")
+        raise ConfigError(one_line(f"{self.place(path)}: {message}"))
 
     def section(self, cls: type, value: Any, path: KeyPath = ()) -> Any:
         """Check a mapping against a dataclass."""
         if not isinstance(value, Mapping):
             self.fail(path, f"expected a section with keys, got {_shown(value)}")
         hints = typing.get_type_hints(cls)
-        fields = {f.name: f for f in dataclasses.fields(cls)}
+        fields = _keys(cls)
         for key in value:
             if key not in fields:
                 self.fail(
@@ -260,12 +305,37 @@ class Checker:
             item = typing.get_args(option)[0]
             return True, tuple(self.value(item, v, (*path, str(i))) for i, v in enumerate(value))
         if origin is not None and issubclass(origin, Mapping):
+            self._check_scalars(value, path)
             return isinstance(value, Mapping), value
         if option is float:
-            return isinstance(value, (int, float)) and not isinstance(value, bool), value
-        if option is int:
-            return isinstance(value, int) and not isinstance(value, bool), value
-        return isinstance(value, option), value
+            accepted = isinstance(value, (int, float)) and not isinstance(value, bool)
+        elif option is int:
+            accepted = isinstance(value, int) and not isinstance(value, bool)
+        else:
+            accepted = isinstance(value, option)
+        if accepted:
+            self._check_scalars(value, path)
+        return accepted, value
+
+    def _check_scalars(self, value: Any, path: KeyPath) -> None:
+        """Refuse numbers and texts that break whatever uses them, also in lists and sections."""
+        if isinstance(value, (Mapping, list)):
+            pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+            for key, item in pairs:
+                self._check_scalars(item, (*path, str(key)))
+        elif isinstance(value, float) and not math.isfinite(value):
+            self.fail(path, f"must be a finite number, not {value}")
+        elif isinstance(value, int) and abs(value) > _LARGEST:
+            self.fail(path, f"{_shown(value)} is out of range: at most {_LARGEST} is allowed")
+        elif isinstance(value, str) and not _is_usable(value):
+            self.fail(path, f"{value!r} holds a character that no file name can have")
+
+
+def _is_usable(text: str) -> bool:
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
 
 
 def _options(hint: Any) -> list[Any]:
@@ -294,6 +364,12 @@ def _described(options: list[Any]) -> str:
     return " or ".join(texts)
 
 
+def one_line(text: str) -> str:
+    """Write line breaks and control characters as escapes: a message is one line."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def _shown(value: Any) -> str:
-    text = repr(value)
+    # Python refuses to write integers of thousands of digits.
+    text = hex(value) if isinstance(value, int) and abs(value) > _LARGEST else repr(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from paddletsm.errors import ConfigError
 from paddletsm.utils.io import nearest_file
 
 KeyPath = tuple[str, ...]
+
+_MAPPING, _SEQUENCE, _MERGE = (f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "merge"))
+_MOST_NODES = 100_000  # aliases of aliases grow without bound
 
 
 class _Loader(yaml.SafeLoader):
@@ -31,15 +35,125 @@ _Loader.add_implicit_resolver(
 
 @dataclass
 class Document:
-    """A parsed file: plain values, and where each key stands ("file.yaml:12")."""
+    """A parsed file: plain values, and where each key and list item stands ("file.yaml:12")."""
 
     values: dict[str, Any]
     origins: dict[KeyPath, str] = field(default_factory=dict)
 
 
-def parse_value(text: str) -> Any:
-    """Parse one override value as YAML: numbers, booleans, lists, strings; never code."""
-    return yaml.load(text, Loader=_Loader)
+@dataclass
+class _Builder:
+    """Plain values from YAML nodes.
+
+    Attributes:
+        loader: makes scalars.
+        place: line number -> where that is, for messages.
+        origins: filled with the place of every value.
+    """
+
+    loader: _Loader
+    place: Callable[[int], str]
+    origins: dict[KeyPath, str] = field(default_factory=dict)
+    _flat: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = field(default_factory=dict)
+    _open: set[int] = field(default_factory=set)
+    _count: int = 0
+
+    def build(self, node: yaml.Node, path: KeyPath) -> Any:
+        """Value of a node; ``path`` is the key that holds it."""
+        self._count += 1
+        if self._count > _MOST_NODES:
+            raise ConfigError(
+                f"{self._at(node)}: more than {_MOST_NODES} values; use fewer aliases"
+            )
+        self.origins.setdefault(path, self._at(node))
+        if node.tag not in (_MAPPING, _SEQUENCE):  # a tag such as !!set is the loader's business
+            return self._scalar(node)
+        if id(node) in self._open:
+            raise ConfigError(f"{self._at(node)}: the anchor contains an alias of itself")
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, path)
+            return [self.build(item, (*path, str(i))) for i, item in enumerate(node.value)]
+        finally:
+            self._open.remove(id(node))
+
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+        if id(node) not in self._flat:  # an alias comes here again, its merge keys are resolved
+            self._flat[id(node)] = self._flattened(node, path)
+        result = {}
+        for key, (key_node, value_node) in self._flat[id(node)].items():
+            self.origins[(*path, key)] = self._at(key_node)
+            result[key] = self.build(value_node, (*path, key))
+        return result
+
+    def _flattened(
+        self, node: yaml.MappingNode, path: KeyPath
+    ) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        """Keys of a mapping with those it merges in by ``<<``; its own keys win."""
+        own = set()
+        for key_node, _ in node.value:
+            key = self._key(key_node)
+            if key in own and key_node.tag != _MERGE:
+                dotted = ".".join((*path, key))
+                raise ConfigError(f"{self._at(key_node)}: the key {dotted!r} is stated twice")
+            own.add(key)
+        self.loader.flatten_mapping(node)  # puts merged keys in front
+        return {self._key(pair[0]): pair for pair in node.value}
+
+    def _key(self, node: yaml.Node) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            raise ConfigError(f"{self._at(node)}: a key is a plain word, not a {node.id}")
+        return node.value if node.tag == _MERGE else str(self._scalar(node))
+
+    def _scalar(self, node: yaml.Node) -> Any:
+        try:
+            return self.loader.construct_object(node, deep=True)
+        except (ValueError, KeyError, OverflowError) as err:  # 2026-13-45, !!int x
+            text = f"{str(node.value)[:40]!r} is no {node.tag.rsplit(':', 1)[-1]}"
+            raise ConfigError(f"{self._at(node)}: not valid YAML: {text}; quote a text") from err
+
+    def _at(self, node: yaml.Node) -> str:
+        return self.place(node.start_mark.line + 1)
+
+
+def parse(
+    text: str, place: Callable[[int], str], path: KeyPath = ()
+) -> tuple[Any, dict[KeyPath, str]]:
+    """Parse YAML: numbers, booleans, texts, lists, mappings; never code.
+
+    Args:
+        text: what to parse; empty text is null.
+        place: line number -> where that is, for messages and origins.
+        path: the key that the value belongs to.
+
+    Returns:
+        The value, and where each key and list item of it stands.
+
+    Raises:
+        ConfigError: no valid YAML, a key stated twice, or an alias within its own anchor.
+    """
+    try:
+        loader = _Loader(text)
+    except yaml.reader.ReaderError as err:
+        line = text.count("\n", 0, err.position) + 1
+        raise ConfigError(
+            f"{place(line)}: not valid YAML: character #x{err.character:02x} is not allowed"
+        ) from err
+    builder = _Builder(loader, place)
+    try:
+        node = loader.get_single_node()
+        value = None if node is None else builder.build(node, path)
+    except yaml.YAMLError as err:
+        mark = getattr(err, "problem_mark", None)
+        problem = getattr(err, "problem", None) or " ".join(str(err).split())
+        line = mark.line + 1 if mark else 1
+        raise ConfigError(f"{place(line)}: not valid YAML: {problem}") from err
+    except RecursionError as err:
+        raise ConfigError(f"{place(1)}: not valid YAML: nested too deeply") from err
+    finally:
+        loader.dispose()
+    return value, builder.origins or {path: place(1)}
 
 
 def read_yaml(path: str | Path) -> Document:
@@ -55,46 +169,14 @@ def read_yaml(path: str | Path) -> Document:
         raise ConfigError(f"config file not found: {path}{nearest_file(path)}") from err
     except (OSError, UnicodeDecodeError) as err:
         raise ConfigError(f"cannot read config file {path}: {err}") from err
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-        document = Document({})
-        if node is None:
-            raise ConfigError(f"config file is empty: {path}")
-        if not isinstance(node, yaml.MappingNode):
-            raise ConfigError(f"{path}:1: a config is a mapping of sections, not a {node.id}")
-        document.values = _construct(loader, node, (), str(path), document.origins)
-    except yaml.YAMLError as err:
-        mark = getattr(err, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(err, "problem", None) or str(err)
-        raise ConfigError(f"{path}{line}: not valid YAML: {problem}") from err
-    finally:
-        loader.dispose()
-    return document
-
-
-def _construct(
-    loader: _Loader, node: yaml.Node, path: KeyPath, file: str, origins: dict[KeyPath, str]
-) -> Any:
-    origins.setdefault(path, f"{file}:{node.start_mark.line + 1}")
-    if isinstance(node, yaml.MappingNode):
-        loader.flatten_mapping(node)
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(loader.construct_object(key_node))
-            line = f"{file}:{key_node.start_mark.line + 1}"
-            if key in result:
-                raise ConfigError(f"{line}: the key {'.'.join((*path, key))!r} is stated twice")
-            origins[(*path, key)] = line
-            result[key] = _construct(loader, value_node, (*path, key), file, origins)
-        return result
-    if isinstance(node, yaml.SequenceNode):
-        return [
-            _construct(loader, item, (*path, str(index)), file, origins)
-            for index, item in enumerate(node.value)
-        ]
-    return loader.construct_object(node, deep=True)
+    values, origins = parse(text, lambda line: f"{path}:{line}")
+    if values is None:
+        raise ConfigError(f"config file is empty: {path}")
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{path}:1: a config is a mapping of sections, not a {type(values).__name__}"
+        )
+    return Document(values, origins)
 
 
 def read_with_bases(path: str | Path, _chain: tuple[Path, ...] = ()) -> Document:
@@ -133,6 +215,13 @@ def read_with_bases(path: str | Path, _chain: tuple[Path, ...] = ()) -> Document
     return merged
 
 
+def forget(origins: dict[KeyPath, str], replaced: set[KeyPath]) -> None:
+    """Drop the origins of values that were replaced, and of all that stood below them."""
+    for path in list(origins):
+        if any(path[:length] in replaced for length in range(len(path) + 1)):
+            del origins[path]
+
+
 def _leaves(value: Any, path: KeyPath = ()) -> set[KeyPath]:
     if isinstance(value, dict) and value:
         return set().union(*(_leaves(item, (*path, key)) for key, item in value.items()))
@@ -150,13 +239,23 @@ def _refuse_same_leaf(first: Document, second: Document) -> None:
 
 
 def _merge(base: Document, top: Document) -> None:
-    base.values = _merged(base.values, top.values)
+    replaced: set[KeyPath] = set()
+    base.values = _merged(base.values, top.values, (), replaced)
+    forget(base.origins, replaced)
     base.origins.update(top.origins)
 
 
-def _merged(base: Any, top: Any) -> Any:
-    if not isinstance(base, dict) or not isinstance(top, dict):
+def _merged(base: Any, top: Any, path: KeyPath, replaced: set[KeyPath]) -> Any:
+    """``top`` over ``base``; paths where nothing of ``base`` is left go to ``replaced``."""
+    is_other = isinstance(base, dict) and isinstance(top, dict) and _has_other_name(base, top)
+    if not isinstance(base, dict) or not isinstance(top, dict) or is_other:
+        replaced.add(path)
         return top
-    if "name" in base and "name" in top and base["name"] != top["name"]:
-        return top
-    return {**base, **{key: _merged(base.get(key), value) for key, value in top.items()}}
+    merged = dict(base)
+    for key, value in top.items():
+        merged[key] = _merged(base.get(key), value, (*path, key), replaced)
+    return merged
+
+
+def _has_other_name(base: dict[str, Any], top: dict[str, Any]) -> bool:
+    return "name" in base and "name" in top and base["name"] != top["name"]

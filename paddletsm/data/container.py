@@ -9,6 +9,7 @@ video, OpenCV believes the header. The container's own sizes tell at the price o
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -52,18 +53,40 @@ class Container:
         return self.kind in ("avi", "mp4")
 
 
+def check_name(path: str) -> None:
+    """Refuse a path that decoders, which are written in C, crash on.
+
+    Raises:
+        DataError: the name is not valid UTF-8, or holds a null byte.
+    """
+    try:
+        is_usable = b"\0" not in path.encode()
+    except UnicodeEncodeError:
+        is_usable = False
+    if not is_usable:
+        shown = path.encode(errors="backslashreplace").decode().replace("\0", "\\0")
+        raise DataError(
+            f"{shown}: the name is not valid UTF-8, which decoders need; rename the file"
+        )
+
+
 def inspect_container(path: str) -> Container:
     """Read the header of a video file.
 
     Raises:
-        DataError: missing, a folder, unreadable or empty.
+        DataError: missing, a folder, no regular file, unreadable, empty, or of a name that
+            decoders crash on.
     """
-    if os.path.isdir(path):
-        raise DataError(
-            f"{path}: is a folder, not a video file (a folder of frames needs "
-            "'format: FrameDataset' and the decoder FrameDecoder)"
-        )
+    check_name(path)
     try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise DataError(
+                f"{path}: is a folder, not a video file (a folder of frames needs "
+                "'format: FrameDataset' and the decoder FrameDecoder)"
+            )
+        if not stat.S_ISREG(mode):  # opening a pipe waits for its writer
+            raise DataError(f"{path}: is not a regular file")
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(64)

@@ -102,7 +102,7 @@ def load_index(
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key that puts "class2" before "class10"."""
     parts = re.split(r"(\d+)", text)
-    return tuple((1, int(p), p) if p.isdigit() else (0, 0, p.lower()) for p in parts)
+    return tuple((1, int(p), p) if p.isdecimal() else (0, 0, p.lower()) for p in parts)
 
 
 def _read_lines(path: Path) -> list[str]:

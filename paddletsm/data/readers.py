@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from paddletsm.data import backends
-from paddletsm.data.container import Container, inspect_container
+from paddletsm.data.container import Container, check_name, inspect_container
 from paddletsm.data.types import Sample
 from paddletsm.errors import DataError
 from paddletsm.registry import Registry
@@ -195,6 +195,8 @@ class FrameFolderReader(Reader):
         """Return image ``number`` (from 1) in OpenCV's channel order."""
         cv2 = backends.opencv()
         path = os.path.join(self.path, self._pattern.format(number))
+        if not os.path.isfile(path) and os.path.exists(path):  # reading a pipe never ends
+            raise DataError(f"{self.path}: frame {number} is not a regular file ({path})")
         try:
             # Not cv2.imread: it cannot open every path on Windows.
             data = np.fromfile(path, np.uint8)
@@ -246,9 +248,12 @@ def open_frames(
     """Open a folder of frames; ``num_frames`` None counts the files.
 
     Raises:
-        DataError: missing folder, or no file that matches the pattern.
+        DataError: missing folder, no file that matches the pattern, or a name that decoders
+            crash on.
     """
-    return FrameFolderReader(os.fspath(path), pattern, num_frames)
+    name = os.fspath(path)
+    check_name(name)
+    return FrameFolderReader(name, pattern, num_frames)
 
 
 def count_frames(path: str) -> tuple[int, int]:

@@ -132,11 +132,14 @@ def read_artefact(folder: str | Path) -> Artefact:
 def newest_artefact(root: str | Path = "inference") -> Path:
     """Return the folder of the artefact that was written last, ``root`` itself included.
 
+    Hidden folders are what an export that was killed has left, maybe half written.
+
     Raises:
         ExportError: there is none.
     """
     root = Path(root)
-    found = [path for path in (root / FILE_NAME, *root.glob(f"*/{FILE_NAME}")) if path.is_file()]
+    shown = (path for path in root.glob(f"*/{FILE_NAME}") if not path.parent.name.startswith("."))
+    found = [path for path in (root / FILE_NAME, *shown) if path.is_file()]
     if not found:
         raise ExportError(
             f"no exported model under {str(root)!r} (a folder with {FILE_NAME}); export one first "

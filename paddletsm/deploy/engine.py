@@ -212,7 +212,7 @@ def _check_options(options: EngineOptions) -> None:
 
 def _gpu_index(device: str) -> int:
     _, _, number = device.partition(":")
-    if number and not number.isdigit():
+    if number and not (number.isascii() and number.isdecimal()):
         raise ConfigError(f"device {device!r}: write 'gpu' or 'gpu:N', N a number from 0")
     return int(number or 0)
 

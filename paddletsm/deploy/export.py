@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -105,8 +106,8 @@ def export_model(
 
 
 def _num_seg(model: Recognizer2D, spec: Mapping[str, Any]) -> int:
-    """Frames of an exported clip: a network without shift takes as many as the test samples."""
-    if model.backbone.is_shifted:
+    """Frames of an exported clip: a network blind to time takes as many as the test samples."""
+    if model.backbone.fixes_segments:
         return model.num_seg
     return int(spec["sample"].get("num_seg", model.num_seg))
 
@@ -177,9 +178,8 @@ def _staging(out_dir: Path, name: str) -> Iterator[Path]:
     _check_destination(out_dir)
     try:
         out_dir.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(
-            tempfile.mkdtemp(prefix=f".{out_dir.name}.", suffix=".tmp", dir=out_dir.parent)
-        )
+        _clear_leftovers(out_dir)
+        folder = _folder_beside(out_dir, ".tmp")
     except OSError as err:
         raise ExportError(f"cannot write beside {out_dir}: {err}; choose another folder") from err
     try:
@@ -195,6 +195,21 @@ def _staging(out_dir: Path, name: str) -> Iterator[Path]:
 
 def _folder_beside(path: Path, suffix: str) -> Path:
     return Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=suffix, dir=path.parent))
+
+
+def _clear_leftovers(out_dir: Path) -> None:
+    """Finish what an export to the same folder was killed in: its hidden folders beside it."""
+    named = re.compile(rf"\.{re.escape(out_dir.name)}\.[a-z0-9_]{{8}}\.(tmp|old)")
+    for folder in sorted(out_dir.parent.iterdir()):
+        kind = named.fullmatch(folder.name)
+        if kind is None or not folder.is_dir() or folder.is_symlink():
+            continue
+        if kind[1] == "tmp":
+            shutil.rmtree(folder, ignore_errors=True)
+        elif out_dir.exists():
+            _drop_earlier(folder, out_dir)
+        else:  # killed between the two renames of _install
+            folder.rename(out_dir)
 
 
 def _save_network(model: Recognizer2D, stem: Path, shape: tuple[int, ...]) -> None:
@@ -332,7 +347,12 @@ def _install(staged: Path, out_dir: Path) -> None:
     except OSError:
         earlier.rename(out_dir)
         raise
-    for item in earlier.iterdir():
-        if not _is_artefact_part(item):  # the user's own notes
+    _drop_earlier(earlier, out_dir)
+
+
+def _drop_earlier(earlier: Path, out_dir: Path) -> None:
+    """Remove a replaced artefact; the user's own notes in it move on."""
+    for item in list(earlier.iterdir()):
+        if not _is_artefact_part(item) and not (out_dir / item.name).exists():
             item.rename(out_dir / item.name)
     shutil.rmtree(earlier, ignore_errors=True)

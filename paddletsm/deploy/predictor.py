@@ -177,9 +177,8 @@ class Predictor:
     def _load(self, path: str, number: int) -> _Loaded:
         from paddletsm.data import Sample
 
-        flaw = _flaw_of_path(path)
-        if flaw:
-            return _Loaded(path, None, {}, f"{path}{flaw}")
+        if not os.path.exists(path):
+            return _Loaded(path, None, {}, f"{path} does not exist{nearest_file(path)}")
         try:
             clip, times = self.pipeline.run(
                 Sample(path=path, label=-1, id=number), np.random.default_rng(0)
@@ -222,17 +221,6 @@ class Predictor:
             logits=logits,
             times_ms=times_ms,
         )
-
-
-def _flaw_of_path(path: str) -> str:
-    """Say what keeps a path from being opened at all, or ""."""
-    if not os.path.exists(path):
-        return f" does not exist{nearest_file(path)}"
-    try:
-        path.encode()
-    except UnicodeEncodeError:  # decoders written in C crash on such names
-        return ": the name is not valid UTF-8, which decoders need; rename the file"
-    return ""
 
 
 def mean_scores(logits: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import paddle
 
-from paddletsm.builders import build_model, class_names, resolve_classes
+from paddletsm.builders import build_model, class_names, pipeline_hash, resolve_classes
 from paddletsm.config import Config
 from paddletsm.data import Pipeline
 from paddletsm.engine.distributed import World, join_world, leave_world, select_device
@@ -112,6 +112,7 @@ def _facts(
             "average": "scores",
             "frame_order": frame_order,
         },
+        "pipeline_sha256": pipeline_hash(config, "test"),
         "weights": str(weights),
         "weights_sha256": sha256_of(weights),
         "versions": {

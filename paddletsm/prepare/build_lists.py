@@ -40,7 +40,7 @@ def read_class_index(path: Path) -> list[str]:
     names: list[str] = []
     for where, text in read_lines(path):
         number, _, name = text.partition(" ")
-        if not number.isdigit() or not name.strip():
+        if not number.isdecimal() or not name.strip():
             raise DataError(f"{where}: {text!r} is not 'number class', such as '1 ApplyEyeMakeup'")
         if int(number) != len(names) + 1:
             raise DataError(

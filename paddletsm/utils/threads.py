@@ -39,12 +39,12 @@ def usable_cores() -> int:
 def threads_per_process() -> int:
     """Cores divided by the processes that the launcher started on this machine."""
     forced = os.environ.get(THREADS_VARIABLE, "")
-    if forced.isdigit() and int(forced) > 0:
+    if forced.isdecimal() and int(forced) > 0:
         return int(forced)
     under_launcher = "PADDLE_LOCAL_SIZE" in os.environ or "PADDLE_TRAINERS_NUM" in os.environ
     stated = os.environ.get("OMP_NUM_THREADS", "")
     # Under the launcher a 1 is the launcher's own default, not the user's choice.
-    if stated.isdigit() and int(stated) > 0 and not (under_launcher and stated == "1"):
+    if stated.isdecimal() and int(stated) > 0 and not (under_launcher and stated == "1"):
         return int(stated)
     local = os.environ.get("PADDLE_LOCAL_SIZE") or os.environ.get("PADDLE_TRAINERS_NUM") or "1"
     return max(1, usable_cores() // max(1, int(local)))

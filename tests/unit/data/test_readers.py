@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import logging
+import os
+import shutil
 import struct
 import sys
 import time
@@ -335,3 +337,36 @@ def test_decoders(frame_folder: Path, mjpg: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=match):
             READERS.build(name, args)
+
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+
+
+@needs_linux
+def test_name_that_decoders_crash_on(mjpg: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(bytes(tmp_path) + b"/clip_\xff.avi")
+    shutil.copy(mjpg, odd)
+    folder = os.fsdecode(bytes(tmp_path) + b"/\xff")
+    os.mkdir(folder)
+    for make in ("VideoDecoder", "FrameDecoder"):
+        decoder = READERS.build(make, {})
+        for path in (odd, folder, odd + "\0"):
+            with pytest.raises(DataError, match=r"not valid UTF-8.*rename") as info:
+                decoder.open(Sample(path, 0, 0))
+            str(info.value).encode()  # a log file can hold it
+    with pytest.raises(DataError, match="not valid UTF-8"):
+        open_frames(folder, num_frames=3)
+
+
+@needs_linux
+def test_pipes_and_devices_are_no_videos(tmp_path: Path) -> None:
+    pipe = tmp_path / "clip.avi"
+    os.mkfifo(pipe)
+    for path in (str(pipe), "/dev/zero"):
+        with pytest.raises(DataError, match="is not a regular file"):
+            open_video(path)
+    with pytest.raises(DataError, match="not a readable folder of frames"):
+        open_frames(pipe)
+    os.mkfifo(tmp_path / "img_00001.jpg")
+    with pytest.raises(DataError, match="frame 1 is not a regular file"):
+        open_frames(tmp_path).get([0])

@@ -81,3 +81,13 @@ def test_newest_is_the_one_written_last(artefact_dir: Path, tmp_path: Path) -> N
         shutil.copytree(artefact_dir, tmp_path / name)
         os.utime(tmp_path / name / "inference.yml", (1e9 - age, 1e9 - age))
     assert newest_artefact(tmp_path) == tmp_path / "b"
+
+
+def test_half_written_folder_is_never_the_newest(artefact_dir: Path, tmp_path: Path) -> None:
+    for age, name in enumerate((".b.k3x_19ab.tmp", ".b.abcdefgh.old", "b")):
+        shutil.copytree(artefact_dir, tmp_path / name)
+        os.utime(tmp_path / name / "inference.yml", (1e9 - age, 1e9 - age))
+    assert newest_artefact(tmp_path) == tmp_path / "b"
+    shutil.rmtree(tmp_path / "b")
+    with pytest.raises(ExportError, match="no exported model under"):
+        newest_artefact(tmp_path)

@@ -15,7 +15,7 @@ import paddle
 import pytest
 import yaml
 
-from paddletsm.builders import build_model, load_config
+from paddletsm.builders import build_model, load_config, pipeline_hash
 from paddletsm.cli import export as export_command
 from paddletsm.cli import predict as predict_command
 from paddletsm.deploy import read_artefact
@@ -72,7 +72,7 @@ def test_export_then_predict_with_the_defaults(
     weights.parent.mkdir(parents=True)
     model = build_model(load_config("tiny.yaml"))
     paddle.save(model.state_dict(), str(weights))
-    _write_test_figures(weights, project / "output/tiny/test/metrics.json")
+    figures = _write_test_figures(weights, project / "output/tiny/test/metrics.json")
     assert export_command.main(["-c", "tiny.yaml"]) == 0
     printed = capsys.readouterr().out
     for words in ("tiny.pdmodel", "tiny.pdiparams", "inference.yml", "largest difference"):
@@ -84,6 +84,7 @@ def test_export_then_predict_with_the_defaults(
     assert artefact.weights_sha256 == sha256_of(weights)
     assert artefact.metrics == {"top1": 62.5, "num_samples": 8}
     assert "top-1 of these weights: 62.50 %" in printed
+    _refuse_other_figures(figures, project / "output/tiny/test/metrics.json")
     assert predict_command.main(["-i", "data/left/clip.avi"]) == 0
     printed = capsys.readouterr().out
     assert "data/left/clip.avi" in printed
@@ -91,7 +92,7 @@ def test_export_then_predict_with_the_defaults(
     assert "infer" in printed
 
 
-def _write_test_figures(weights: Path, path: Path) -> None:
+def _write_test_figures(weights: Path, path: Path) -> dict[str, object]:
     path.parent.mkdir()
     figures = {
         "top1": 62.5,
@@ -99,8 +100,24 @@ def _write_test_figures(weights: Path, path: Path) -> None:
         "weights": str(weights),
         "weights_sha256": sha256_of(weights),
         "protocol": {"segments": NUM_SEG, "clips": 1, "crops": 1},
+        "pipeline_sha256": pipeline_hash(load_config("tiny.yaml"), "test"),
     }
     path.write_text(json.dumps(figures))
+    return figures
+
+
+def _refuse_other_figures(figures: dict[str, object], path: Path) -> None:
+    """Figures of other weights or of other preprocessing are not those of this artefact."""
+    config = load_config("tiny.yaml")
+    digest, pipeline = figures["weights_sha256"], figures["pipeline_sha256"]
+    assert export_command._measured(config, digest, pipeline) == {"top1": 62.5, "num_samples": 8}
+    larger = load_config("tiny.yaml", ["PIPELINE.valid.transform.0.Scale.short_size=48"])
+    assert export_command._measured(config, digest, pipeline_hash(larger, "test")) is None
+    assert export_command._measured(config, "0" * 64, pipeline) is None
+    assert export_command._measured(config, None, pipeline) is None
+    for text in (json.dumps({**figures, "pipeline_sha256": None}), "[1]", "{"):
+        path.write_text(text)
+        assert export_command._measured(config, digest, pipeline) is None
 
 
 def test_random_weights_are_said_loudly(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,6 +136,11 @@ def test_random_weights_are_said_loudly(project: Path, capsys: pytest.CaptureFix
         (["-c", "tiny.yaml", "-p", "gone.pdparams"], "gone.pdparams"),
         (["-c", "tiny.yaml", "-p", "a", "--random_weights"], "exclude each other"),
         (["-c", "tny.yaml"], "did you mean 'tiny.yaml'"),
+        (["-c", "tiny.yaml", "--random_weights", "--override", "seed=-1"], "seed: must not be"),
+        (
+            ["-c", "tiny.yaml", "--random_weights", "--override", "MODEL.head.name=TSMhead"],
+            "-o MODEL.head.name=TSMhead: MODEL.head.name: unknown head",
+        ),
         (["-c", "tiny.yaml", "--override", "MODEL.head.nme=3"], "did you mean 'name'"),
         (["-c", "tiny.yaml", "--random_weights", "-o", "data"], "holds other things"),
     ],

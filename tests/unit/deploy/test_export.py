@@ -240,3 +240,22 @@ def test_folder_of_other_things_is_left_alone(model: Recognizer2D, tmp_path: Pat
     with pytest.raises(ExportError, match="is a file"):
         export(model, tmp_path / "thesis.tex")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.usefixtures("saved_before")
+def test_export_finishes_what_a_killed_one_has_left(model: Recognizer2D, tmp_path: Path) -> None:
+    folder = export(model, tmp_path / "tiny")
+    other = tmp_path / ".tiny.k400.abcd1234.tmp"  # of the model tiny.k400
+    staged, replaced = tmp_path / ".tiny.abcd1234.tmp", tmp_path / ".tiny.abcd_234.old"
+    for left in (other, staged, replaced):
+        left.mkdir()
+        (left / "tiny.pdmodel").write_bytes(b"half")
+    (replaced / "notes").mkdir()
+    export(model, folder)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [other.name, "tiny"]
+    assert (folder / "notes").is_dir()
+    folder.rename(tmp_path / ".tiny.abcd1234.old")  # killed between two renames
+    export(model, folder)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [other.name, "tiny"]
+    assert (folder / "notes").is_dir()
+    read_artefact(folder)

@@ -1,0 +1,149 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Ranges and contradictions that the types of the schema cannot express."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paddletsm.config.schema import Checker, Config
+from paddletsm.config.yaml_io import KeyPath
+from paddletsm.utils.text import listing
+
+RESNET_DEPTHS = (18, 34, 50, 101, 152)
+
+_LONGEST_NAME = 100  # of a run: its folder and files carry it, with suffixes
+_WIDTHS = (0.05, 16.0)
+_MODES = ("train", "valid", "test")
+
+
+def check_transforms(values: dict[str, Any], checker: Checker) -> None:
+    """Check that every item of a transform list is one transform with its arguments."""
+    pipelines = values.get("PIPELINE")
+    for mode in _MODES if isinstance(pipelines, dict) else ():
+        pipeline = pipelines.get(mode)
+        items = pipeline.get("transform") if isinstance(pipeline, dict) else None
+        for index, item in enumerate(items if isinstance(items, list) else ()):
+            _check_transform(item, ("PIPELINE", mode, "transform", str(index)), checker)
+
+
+def _check_transform(item: Any, path: KeyPath, checker: Checker) -> None:
+    if not isinstance(item, dict):
+        return  # the schema says what is expected
+    if not item:
+        checker.fail(path, "is empty; write a transform, 'Name: {arguments}'")
+    (first, args), *others = item.items()
+    if others:
+        # The last one is the stray one where an override has added it.
+        name = others[-1][0]
+        checker.fail(
+            (*path, name),
+            f"the item is {first} already, and an item holds one transform; to replace all of it "
+            f"give {'.'.join(path)} the value '{{{name}: {{...}}}}'",
+        )
+    if args is not None and not isinstance(args, dict):
+        checker.fail((*path, first), f"arguments must be a section with keys, not {args!r}")
+
+
+def check_values(config: Config, checker: Checker) -> None:
+    """Check every value that has a range.
+
+    Raises:
+        ConfigError: with place and dotted key of the first wrong one.
+    """
+    data, head, optimizer = config.DATASET, config.MODEL.head, config.OPTIMIZER
+    at_least_one = {
+        ("epochs",): config.epochs,
+        ("log_interval",): config.log_interval,
+        ("save_interval",): config.save_interval,
+        ("valid_interval",): config.valid_interval,
+        ("DATASET", "batch_size"): data.batch_size,
+        ("DATASET", "valid_batch_size"): data.valid_batch_size,
+        ("DATASET", "test_batch_size"): data.test_batch_size,
+        ("MODEL", "backbone", "num_seg"): config.MODEL.backbone.num_seg,
+        ("MODEL", "head", "num_classes"): head.num_classes,
+        ("MODEL", "head", "in_channels"): head.in_channels,
+        ("OPTIMIZER", "learning_rate", "total_batch_size"): (
+            optimizer.learning_rate.total_batch_size
+        ),
+    }
+    for path, value in at_least_one.items():
+        if value is not None and value < 1:
+            checker.fail(path, f"must be at least 1, not {value}")
+    fractions = {
+        ("DATASET", "max_bad_fraction"): data.max_bad_fraction,
+        ("MODEL", "label_smoothing"): config.MODEL.label_smoothing,
+        ("MODEL", "head", "drop_ratio"): head.drop_ratio,
+        ("OPTIMIZER", "momentum"): optimizer.momentum,
+    }
+    for path, value in fractions.items():
+        if value is not None and not 0 <= value < 1:
+            checker.fail(path, f"must lie in [0, 1), not {value}")
+    not_negative = {
+        ("seed",): config.seed,
+        ("DATASET", "num_workers"): data.num_workers,
+        ("MODEL", "head", "std"): head.std,
+        ("OPTIMIZER", "weight_decay", "value"): getattr(optimizer.weight_decay, "value", None),
+    }
+    for path, value in not_negative.items():
+        if value is not None and value < 0:
+            checker.fail(path, f"must not be negative, not {value}")
+    positive = {
+        ("DATASET", "sample_timeout_sec"): data.sample_timeout_sec,
+        ("OPTIMIZER", "grad_clip", "value"): getattr(optimizer.grad_clip, "value", None),
+    }
+    for path, value in positive.items():
+        if value is not None and value <= 0:
+            checker.fail(path, f"must be above 0, not {value}")
+    _check_name(config.model_name, checker)
+    _check_backbone(config, checker)
+    _check_learning_rate(config, checker)
+
+
+def _check_name(name: str, checker: Checker) -> None:
+    if not name or not name.isprintable() or name.startswith(".") or set(name) & set("/\\"):
+        checker.fail(("model_name",), f"must be a plain file name, not {name!r}")
+    if len(name.encode()) > _LONGEST_NAME:
+        checker.fail(("model_name",), f"must not be longer than {_LONGEST_NAME} bytes")
+
+
+def _check_backbone(config: Config, checker: Checker) -> None:
+    backbone, path = config.MODEL.backbone, ("MODEL", "backbone")
+    is_resnet = backbone.name in ("ResNet", "ResNetTSM")
+    if is_resnet and backbone.depth is not None and backbone.depth not in RESNET_DEPTHS:
+        checker.fail(
+            (*path, "depth"), f"must be one of {listing(RESNET_DEPTHS)}, not {backbone.depth}"
+        )
+    low, high = _WIDTHS
+    if backbone.width is not None and not low <= backbone.width <= high:
+        checker.fail((*path, "width"), f"must lie in [{low:g}, {high:g}], not {backbone.width}")
+    if backbone.shift_div is not None and backbone.shift_div < 2:
+        checker.fail((*path, "shift_div"), f"must be at least 2, not {backbone.shift_div}")
+
+
+def _check_learning_rate(config: Config, checker: Checker) -> None:
+    rate = config.OPTIMIZER.learning_rate
+    path = ("OPTIMIZER", "learning_rate")
+    if rate.name == "PiecewiseDecay":
+        if not rate.values or rate.boundaries is None:
+            checker.fail(path, "PiecewiseDecay needs boundaries (epochs) and values (rates)")
+        if len(rate.values) != len(rate.boundaries) + 1:
+            checker.fail(
+                (*path, "values"),
+                f"{len(rate.boundaries)} boundaries separate {len(rate.boundaries) + 1} values, "
+                f"not {len(rate.values)}",
+            )
+        if list(rate.boundaries) != sorted(rate.boundaries):
+            checker.fail((*path, "boundaries"), "must rise")
+        stray = [key for key in ("base", "final") if getattr(rate, key) is not None]
+    else:
+        if rate.base is None:
+            checker.fail(path, "CosineDecay needs the key 'base'")
+        stray = [key for key in ("boundaries", "values") if getattr(rate, key) is not None]
+    if stray:
+        checker.fail((*path, stray[0]), f"{rate.name} does not use it; remove it")
+    for key in ("boundaries", "values", "base", "final", "warmup_start", "warmup_epochs"):
+        value = getattr(rate, key)
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(number is not None and number < 0 for number in numbers):
+            checker.fail((*path, key), "rates and durations must not be negative")
