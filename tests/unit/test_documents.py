@@ -23,6 +23,7 @@ SCRIPTS = {
     "tools/predict.py": "predict",
     "tools/convert_weights.py": "convert",
     "tools/prepare_data.py": "prepare",
+    "tools/benchmark.py": "benchmark",
 }
 BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
