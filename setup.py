@@ -18,6 +18,8 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
+    # A plain path in site-packages: an editable install must win over a folder of the same name.
+    package_dir={"": "."},
     packages=find_packages(include=["paddletsm", "paddletsm.*"]),
     install_requires=[
         "numpy>=1.24,<3",

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from paddletsm.config import Config, with_value
+from paddletsm.config import OVERRIDE, Config, with_value
 from paddletsm.config import load_config as read_config
 from paddletsm.data import ClipDataset, Index, Pipeline, build_pipeline, load_index
 from paddletsm.data.readers import READERS
@@ -166,6 +166,11 @@ def index_of(config: Config, mode: Mode) -> Index:
             f"DATASET.{mode}.file_path: {split.file_path} does not exist; "
             f"prepare the data with: {config.DATASET.prepare}"
         )
+    if split.format == "VideoDataset" and "{" in (split.suffix or ""):
+        raise ConfigError(
+            f"{config.place('DATASET', mode, 'suffix')}: DATASET.{mode}.suffix: {split.suffix!r} "
+            "is the pattern of a FrameDataset; a VideoDataset takes an ending like '.avi' or none"
+        )
     return _cached_index(
         split.file_path,
         split.format,
@@ -230,6 +235,12 @@ def resolve_classes(config: Config) -> Config:
         source = f"the folder {config.DATASET.train.file_path} has"
     else:
         source = "DATASET.class_names has"
+    if names is not None and stated is not None and stated != len(names) and _is_other_task(config):
+        _warn_once(
+            f"{config.place('MODEL', 'head', 'num_classes')}: the {len(names)} names in "
+            f"{config.DATASET.class_names} are those of other classes; classes are shown by number"
+        )
+        return with_value(config, ("DATASET", "class_names"), None)
     if names is not None and stated is not None and stated != len(names):
         raise ConfigError(
             f"{config.place('MODEL', 'head', 'num_classes')}: {stated} contradicts the data: "
@@ -275,6 +286,12 @@ def _stated_names(config: Config) -> list[str] | None:
     if not names or not all(names):
         raise DataError(f"{path}: expected one class name per line, found an empty line or file")
     return names
+
+
+def _is_other_task(config: Config) -> bool:
+    """Whether an override asks for another number of classes than a file of names has."""
+    place = config.place("MODEL", "head", "num_classes")
+    return place.startswith(OVERRIDE) and isinstance(config.DATASET.class_names, str)
 
 
 @lru_cache(maxsize=32)

@@ -19,6 +19,13 @@ REPO = Path(__file__).resolve().parents[1]
 SHARED = REPO.parent / "shared"
 
 
+def own_configs() -> list[Path]:
+    """The configurations of the repository; those that a user has put beside them are not ours."""
+    root = REPO / "configs"
+    top = [p for p in root.glob("*.yaml") if p.stem.startswith(("tsm_", "tsn_"))]
+    return sorted([*top, *root.glob("ts[mn]/*.yaml")])
+
+
 @pytest.fixture(scope="session")
 def repo_dir() -> Path:
     return REPO

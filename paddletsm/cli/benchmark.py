@@ -35,7 +35,7 @@ class Complexity:
 
 def build_parser() -> argparse.ArgumentParser:
     """Parser of the command."""
-    parser = make_parser("paddletsm benchmark", "Measure what a network costs.")
+    parser = make_parser("benchmark", "Measure what a network costs.")
     parser.add_argument(
         "--flops",
         action="store_true",

@@ -39,10 +39,15 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
 
-def make_parser(prog: str, description: str) -> argparse.ArgumentParser:
-    """A parser that takes no abbreviated options, so that a misspelt one is never guessed."""
+def make_parser(command: str, description: str) -> argparse.ArgumentParser:
+    """A parser that takes no abbreviated options, so that a misspelt one is never guessed.
+
+    Its messages begin with what the user has typed: main.py, or paddletsm train.
+    """
+    script = os.path.basename(sys.argv[0])
+    is_ours = script.endswith(".py") and not script.startswith("__")
     return _Parser(
-        prog=prog,
+        prog=script if is_ours else f"paddletsm {command}",
         description=description,
         allow_abbrev=False,
         formatter_class=_Formatter,

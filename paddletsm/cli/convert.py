@@ -13,7 +13,7 @@ from paddletsm.convert import sources
 def build_parser() -> argparse.ArgumentParser:
     """Parser of the command."""
     parser = make_parser(
-        "paddletsm convert",
+        "convert",
         "Convert weights of torchvision, mit-han-lab TSM, MMAction2, PaddleVideo or paddle.vision.",
     )
     parser.add_argument("input", metavar="IN", help=".pth, .pth.tar, .pt, .pdparams, .safetensors")

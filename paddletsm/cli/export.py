@@ -26,9 +26,7 @@ _RANDOM = """\
 
 def build_parser() -> argparse.ArgumentParser:
     """Options of the command; here -o is the output folder, as in PaddleVideo."""
-    parser = make_parser(
-        "paddletsm export", "Export a trained model: network, weights and preprocessing."
-    )
+    parser = make_parser("export", "Export a trained model: network, weights and preprocessing.")
     parser.add_argument(
         "-c", "--config", default="configs/tsm_ucf101.yaml", help="configuration of the model"
     )

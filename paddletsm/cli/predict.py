@@ -32,7 +32,7 @@ _DEFAULT_ROOT = "inference"
 
 def build_parser() -> argparse.ArgumentParser:
     """Options of the command, PaddleVideo's among them."""
-    parser = make_parser("paddletsm predict", "Predict the classes of video files.")
+    parser = make_parser("predict", "Predict the classes of video files.")
     parser.add_argument(
         "-i",
         "--input_file",

@@ -23,7 +23,7 @@ from paddletsm.prepare.motion import MotionSettings, prepare_motion
 from paddletsm.prepare.motion_scene import CLASS_NAMES
 from paddletsm.utils.text import nearest, plural
 
-_PROG = "paddletsm prepare"
+_COMMAND = "prepare"
 _SHOWN = 20  # names of videos that are listed; more would scroll the count away
 
 
@@ -37,11 +37,11 @@ class _DataSet:
 def build_parser(dataset: str | None = None) -> argparse.ArgumentParser:
     """Parser of one data set's options; without a name that of the data set's name."""
     if dataset is not None:
-        parser = make_parser(f"{_PROG} {dataset}", _DATASETS[dataset].summary)
+        parser = make_parser(f"{_COMMAND} {dataset}", _DATASETS[dataset].summary)
         _DATASETS[dataset].add_arguments(parser)
         add_common_arguments(parser)
         return parser
-    parser = make_parser(_PROG, "Prepare a data set in the layout of the configs.")
+    parser = make_parser(_COMMAND, "Prepare a data set in the layout of the configs.")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     lines = [f"  {name:<8} {entry.summary}" for name, entry in _DATASETS.items()]
     parser.epilog = "\n".join(["data sets:", *lines, "", "DATASET --help tells its options."])
@@ -148,7 +148,10 @@ def _complain(what: str, names: list[str] | tuple[str, ...], hint: str) -> int:
         print(f"{what}: {name}", file=sys.stderr)
     if len(names) > _SHOWN:
         print(f"... and {len(names) - _SHOWN} more", file=sys.stderr)
-    print(f"{_PROG} ucf101: {plural(len(names), 'video')} {what}; {hint}", file=sys.stderr)
+    print(
+        f"paddletsm {_COMMAND} ucf101: {plural(len(names), 'video')} {what}; {hint}",
+        file=sys.stderr,
+    )
     return EXIT_FAILED
 
 

@@ -22,7 +22,7 @@ from paddletsm.utils.threads import import_paddle
 
 def build_parser() -> argparse.ArgumentParser:
     """Options of main.py; see docs of the command line in README.md."""
-    parser = make_parser("main.py", "Train an action recognition network, or test one (--test).")
+    parser = make_parser("train", "Train an action recognition network, or test one (--test).")
     parser.add_argument("-c", "--config", required=True, help="YAML configuration")
     parser.add_argument(
         "-o",

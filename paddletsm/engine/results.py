@@ -107,7 +107,9 @@ def write_test_results(
     _write_csv(folder / "predictions.csv", rows)
     matrix = confusion_matrix(scored.scores, scored.labels)
     _write_per_class(folder / "per_class.csv", scored, names)
-    draw_confusion_matrix(matrix, list(names), folder / "confusion_matrix.png")
+    top1 = metrics["top1"]
+    title = f"{facts['model_name']}, top-1 {top1:.1f} %" if top1 is not None else ""
+    draw_confusion_matrix(matrix, list(names), folder / "confusion_matrix.png", title)
     return metrics
 
 

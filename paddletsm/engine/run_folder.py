@@ -72,6 +72,10 @@ def _set_aside(folder: Path) -> None:
     """Rename the folder of an earlier run instead of writing into it."""
     if not (folder / "config.yaml").exists():
         return
+    if not [*folder.glob("*.pdparams"), *folder.glob("resume_step_*.npz")]:
+        for name in ("config.yaml", "train.log", "metrics.jsonl", "curves.png"):
+            (folder / name).unlink(missing_ok=True)  # it ended before it had anything to keep
+        return
     number = 1
     while (kept := folder.with_name(f"{folder.name}.{number}")).exists():
         number += 1

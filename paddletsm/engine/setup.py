@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +16,19 @@ from paddle import nn
 
 from paddletsm.builders import build_dataset, build_model, resolve_classes
 from paddletsm.config import Config
-from paddletsm.data import ClipLoader, train_batches
+from paddletsm.data import ClipLoader, Sample, train_batches
 from paddletsm.engine.distributed import World, join_world, select_device, wrap
 from paddletsm.engine.optim import build_optimizer, build_schedule
 from paddletsm.engine.results import MetricsLog
 from paddletsm.engine.schedule import Schedule
-from paddletsm.errors import ConfigError
+from paddletsm.errors import ConfigError, DataError, WeightsError
 from paddletsm.models import Recognizer2D
 from paddletsm.models.weights import load_pretrained_backbone, load_weights
+from paddletsm.utils.text import listing, plural
 
 logger = logging.getLogger(__name__)
+
+_FIRST_SAMPLES = 20
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,7 @@ def prepare(config: Config, options: TrainOptions) -> Setup:
     # Data
     config = resolve_classes(config)
     train_loader = make_loader(config, "train")
+    _check_samples(config, train_loader.dataset.samples)
     valid_loader = make_loader(config, "valid") if options.validate else None
     # Model, then the other processes: whatever is wrong so far ends each process by itself
     paddle.seed(config.seed)
@@ -117,7 +123,8 @@ def prepare(config: Config, options: TrainOptions) -> Setup:
         scaler = paddle.amp.GradScaler(init_loss_scaling=2.0**10)
         model, optimizer = paddle.amp.decorate(model, optimizer, level=options.amp_level)
     steps = len(_epoch_batches(config, train_loader, world, epoch=0))
-    schedule = build_schedule(config, steps, config.DATASET.batch_size * world.size)
+    total_batch = min(config.DATASET.batch_size * world.size, len(train_loader.dataset))
+    schedule = build_schedule(config, steps, total_batch)
     return Setup(
         config=config,
         options=options,
@@ -133,6 +140,26 @@ def prepare(config: Config, options: TrainOptions) -> Setup:
         valid_loader=valid_loader,
         log=MetricsLog(run_folder(config) / "metrics.jsonl"),
     )
+
+
+def _check_samples(config: Config, samples: Sequence[Sample]) -> None:
+    """Say at once what makes every sample fail, and which classes have none.
+
+    Raises:
+        DataError: none of the first training samples exists.
+    """
+    first = [sample.path for sample in samples[:_FIRST_SAMPLES]]
+    if not any(os.path.exists(path) for path in first):
+        raise DataError(
+            f"{samples[0].where or config.DATASET.train.file_path}: {first[0]} does not exist, nor "
+            f"do the other {len(first) - 1} of the first {len(first)} training samples; is "
+            "DATASET.train.data_prefix (or suffix) right?"
+        )
+    absent = set(range(config.MODEL.head.num_classes)) - {sample.label for sample in samples}
+    if absent:
+        names = config.DATASET.class_names
+        shown = [names[k] if isinstance(names, tuple) else k for k in sorted(absent)]
+        logger.warning("classes without a single training clip: %s", listing(shown))
 
 
 def _prepare_device(options: TrainOptions) -> str:
@@ -169,7 +196,14 @@ def _load_initial_weights(model: Recognizer2D, config: Config, options: TrainOpt
     if options.weights:
         logger.info("%s", load_weights(model, options.weights))
     elif config.MODEL.backbone.pretrained:
-        logger.info("%s", load_pretrained_backbone(model, config.MODEL.backbone.pretrained))
+        try:
+            logger.info("%s", load_pretrained_backbone(model, config.MODEL.backbone.pretrained))
+        except WeightsError as err:
+            place = config.place("MODEL", "backbone", "pretrained")
+            raise WeightsError(
+                f"{place}: MODEL.backbone.pretrained: {err} "
+                "(-o MODEL.backbone.pretrained=null starts from random weights)"
+            ) from err
     else:
         logger.info(
             "starting from random weights: neither MODEL.backbone.pretrained nor -w is given"
@@ -189,21 +223,30 @@ def describe(setup: Setup) -> None:
         len(setup.train_loader.dataset),
         f", {len(setup.valid_loader.dataset)} for validation" if setup.valid_loader else "",
     )
+    clips = len(setup.train_loader.dataset)
+    left = clips - steps * setup.total_batch
     logger.info(
-        "%d epochs of %d steps of %d clips (%d per process x %d), on %s, into %s",
-        config.epochs,
-        steps,
-        setup.total_batch,
+        "%s of %s of %d clips (%d per process x %d)%s, on %s, into %s",
+        plural(config.epochs, "epoch"),
+        plural(steps, "step"),
+        min(setup.total_batch, clips),
         config.DATASET.batch_size,
         setup.world.size,
+        f", {left} others left over in each epoch" if left > 0 else "",
         setup.device,
         setup.folder,
     )
+    if clips < setup.total_batch:
+        logger.warning(
+            "a batch of %d is more than the %d training clips there are",
+            setup.total_batch,
+            clips,
+        )
     if setup.schedule.scale != 1.0:
         logger.info(
             "learning rates are scaled by %.4g: they were set for a total batch of %d clips, "
             "this run has %d",
             setup.schedule.scale,
             config.OPTIMIZER.learning_rate.total_batch_size,
-            setup.total_batch,
+            min(setup.total_batch, clips),
         )

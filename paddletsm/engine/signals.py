@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 from types import FrameType, TracebackType
 
@@ -11,8 +13,9 @@ from types import FrameType, TracebackType
 class StopRequest:
     """While entered, SIGINT and SIGTERM set ``signum`` instead of ending the process.
 
-    A second Ctrl-C interrupts at once. The launcher repeats SIGTERM several times a second, so
-    repeated SIGTERMs mean nothing more.
+    A second Ctrl-C ends the process at once: an exception raised here would surface in the middle
+    of Paddle's code. The launcher repeats SIGTERM several times a second, so repeated SIGTERMs mean
+    nothing more.
     """
 
     def __init__(self) -> None:
@@ -35,5 +38,14 @@ class StopRequest:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and self.signum == signal.SIGINT:
-            raise KeyboardInterrupt
+            _say("quitting without saving")
+            os._exit(128 + number)
+        if not self.signum and number == signal.SIGINT:
+            _say("stopping after this step; Ctrl-C again quits without saving")
         self.signum = self.signum or number
+
+
+def _say(text: str) -> None:
+    """Write past Python's buffers, which a signal handler may have interrupted."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"\n{text}\n".encode())

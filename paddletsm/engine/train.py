@@ -333,7 +333,7 @@ def _validate(setup: Setup, state: TrainState, stop: StopRequest, eta: Eta) -> N
     values = scored.metrics()
     state.unread = int(values["num_failed"])
     FailureLog("failed in validation").add(scored.failures, World())
-    is_best = values["top1"] > state.best.get("top1", -1.0)
+    is_best = _rank(values) > _rank(state.best)
     if is_best:
         state.best = {k: values[k] for k in ("top1", "top5", "loss")}
         state.best["epoch"] = state.epoch + 1
@@ -353,6 +353,11 @@ def _validate(setup: Setup, state: TrainState, stop: StopRequest, eta: Eta) -> N
         setup.log.append({**head, **values})
         if is_best:
             save_weights(setup.model, setup.folder / f"{config.model_name}_best.pdparams")
+
+
+def _rank(values: dict[str, float]) -> tuple[float, float]:
+    """Higher is better: top-1, among equals the lower loss."""
+    return values.get("top1", -1.0), -values.get("loss", float("inf"))
 
 
 def _stop(setup: Setup, state: TrainState, stop: StopRequest) -> NoReturn:

@@ -24,27 +24,30 @@ def _figure(width: float, height: float) -> Any:
 
 def _save(figure: Any, path: Path) -> None:
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")
+        figure.savefig(temporary, format="png", bbox_inches="tight", pad_inches=0.15)
 
 
 def draw_curves(records: list[dict[str, Any]], path: Path, title: str) -> None:
     """Draw loss, accuracy and learning rate over epochs from the records of metrics.jsonl."""
+    from matplotlib.ticker import MaxNLocator
+
     figure = _figure(11, 3.6)
     loss, accuracy, rate = figure.subplots(1, 3)
     series = {
         split: [r for r in records if r.get("split") == split] for split in ("train", "valid")
     }
-    _plot(loss, series["train"], "loss", "train", color="tab:blue")
+    _plot(loss, series["train"], "loss", "train", color="tab:blue", marker=".")
     _plot(loss, series["valid"], "loss", "valid", color="tab:orange", marker="o")
-    _plot(accuracy, series["train"], "top1", "train top-1", color="tab:blue")
+    _plot(accuracy, series["train"], "top1", "train top-1", color="tab:blue", marker=".")
     _plot(accuracy, series["valid"], "top1", "valid top-1", color="tab:orange", marker="o")
     _plot(accuracy, series["valid"], "top5", "valid top-5", color="tab:green", marker=".")
-    _plot(rate, series["train"], "lr", "learning rate", color="tab:gray")
+    _plot(rate, series["train"], "lr", "learning rate", color="tab:gray", marker=".")
     loss.set(title="loss", xlabel="epoch", ylim=(0, None))
     accuracy.set(title="accuracy, %", xlabel="epoch", ylim=(0, 102))
     rate.set(title="learning rate", xlabel="epoch", ylim=(0, None))
     for axes in (loss, accuracy, rate):
         axes.grid(alpha=0.3)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if axes.has_data() and axes is not rate:
             axes.legend(fontsize=8)
     figure.suptitle(title, fontsize=11)
@@ -57,7 +60,9 @@ def _plot(axes: Any, records: list[dict[str, Any]], key: str, label: str, **styl
         axes.plot(*zip(*points, strict=True), label=label, markersize=4, linewidth=1.4, **style)
 
 
-def draw_confusion_matrix(matrix: np.ndarray, names: list[str], path: Path) -> None:
+def draw_confusion_matrix(
+    matrix: np.ndarray, names: list[str], path: Path, title: str = ""
+) -> None:
     """Draw counts [K, K] as shares of each label's row; numbers where they fit."""
     classes = len(names)
     size = min(20.0, max(4.5, 2.2 + 0.42 * classes))
@@ -74,5 +79,5 @@ def draw_confusion_matrix(matrix: np.ndarray, names: list[str], path: Path) -> N
             color = "white" if shares[row, column] > 0.5 else "black"
             text = str(matrix[row, column])
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
-    axes.set(xlabel="prediction", ylabel="label")
+    axes.set(xlabel="prediction", ylabel="label", title=title)
     _save(figure, path)

@@ -131,6 +131,15 @@ def test_ucf101_without_data_names_the_command(
     assert "python tools/prepare_data.py ucf101" in message
 
 
+def test_a_wrong_prefix_is_said_before_anything_is_written(
+    fails: Callable[..., str], own_list: Callable[[str], list[object]], tmp_path: Path
+) -> None:
+    message = fails(train.main, *own_list(GOOD), "-o", "DATASET.train.data_prefix=/nowhere")
+    assert "/nowhere/left/clip_000.avi does not exist" in message
+    assert "data_prefix" in message
+    assert not (tmp_path / "out").exists()
+
+
 class Malicious:
     def __reduce__(self) -> tuple:
         return (Path.touch, (Path("hacked"),))

@@ -13,11 +13,12 @@ from paddletsm.builders import load_config, pipeline_spec
 from paddletsm.config import dump_config
 from paddletsm.config import load_config as read_config
 from paddletsm.errors import ConfigError
+from tests.conftest import own_configs
 from tests.unit.config import paddlevideo_files
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 UCF = CONFIGS / "tsm_ucf101.yaml"
-ZOO = sorted(p for p in CONFIGS.rglob("*.yaml") if "_base_" not in p.parts)
+ZOO = own_configs()
 
 
 @pytest.mark.parametrize("path", ZOO, ids=lambda p: p.stem)

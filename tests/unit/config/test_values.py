@@ -14,6 +14,7 @@ from paddletsm.builders import (
     build_model,
     check_model,
     class_names,
+    index_of,
     load_config,
     resolve_classes,
 )
@@ -228,3 +229,24 @@ def test_unreadable_names(listed: list[str], tmp_path: Path) -> None:
         resolve_classes(load_config(UCF, listed))
     with pytest.raises(DataError, match="is not a file"):
         resolve_classes(load_config(UCF, [*listed, f"DATASET.class_names={tmp_path}"]))
+
+
+def test_names_of_other_classes_step_back_for_an_override(tmp_path: Path) -> None:
+    """load_config("configs/tsm_ucf101.yaml", ["MODEL.head.num_classes=3"]) builds three classes."""
+    (tmp_path / "classes.txt").write_text("a\nb\n")
+    names = f"DATASET.class_names={tmp_path / 'classes.txt'}"
+    config = resolve_classes(load_config(UCF, [names, "MODEL.head.num_classes=3"]))
+    assert config.MODEL.head.num_classes == 3
+    assert class_names(config) == ["class 0", "class 1", "class 2"]
+    with pytest.raises(ConfigError, match="101 contradicts the data"):
+        resolve_classes(load_config(UCF, [names]))  # stated in the file: one of the two is wrong
+
+
+def test_pattern_of_frames_is_no_ending_of_videos(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("a 0\n")
+    overrides = [
+        f"DATASET.train.file_path={tmp_path / 'train.txt'}",
+        "DATASET.train.format=VideoDataset",
+    ]
+    with pytest.raises(ConfigError, match=r"suffix: 'img_.*' is the pattern of a FrameDataset"):
+        index_of(load_config(UCF, overrides), "train")

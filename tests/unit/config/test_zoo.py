@@ -14,10 +14,11 @@ import pytest
 from paddletsm.builders import build_data_pipeline, build_model, load_config
 from paddletsm.cli import benchmark
 from paddletsm.cli.train import build_parser
+from tests.conftest import own_configs
 
 REPO = Path(__file__).resolve().parents[3]
 CONFIGS = REPO / "configs"
-FILES = sorted(p for p in CONFIGS.rglob("*.yaml") if "_base_" not in p.parts)
+FILES = own_configs()
 ZOO = [path for path in FILES if path.parent != CONFIGS]
 NAME = re.compile(r"(tsm|tsn)_(r\d+|mobilenetv2)_\d+f_[a-z0-9]+(_[a-z0-9_]+)?")
 FIGURE = r"(?:\d+\.\d+|-)(?: / \d+\.\d+)*"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from paddletsm.engine.evaluate import Scored, reorder_frames
 from paddletsm.engine.progress import Eta, Meter
 from paddletsm.engine.signals import StopRequest
+from tests.conftest import REPO
 
 
 def test_meter_weighs_clips_not_batches() -> None:
@@ -48,8 +51,24 @@ def test_stop_request_remembers_the_first_signal_and_restores_handlers() -> None
     with StopRequest() as stop:
         os.kill(os.getpid(), signal.SIGINT)
         assert stop.signum == signal.SIGINT
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_second_ctrl_c_ends_the_process_at_once() -> None:
+    code = (
+        "import os, signal, time\n"
+        "from paddletsm.engine.signals import StopRequest\n"
+        "with StopRequest():\n"
+        "    for _ in range(2):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(30)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60
+    )
+    assert result.returncode == 130
+    assert "Ctrl-C again quits without saving" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_frame_orders() -> None:
