@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -202,7 +203,7 @@ def read_with_bases(path: str | Path, _chain: tuple[Path, ...] = ()) -> Document
         )
     merged = Document({})
     for base in bases:
-        base_path = Path(path).parent / base
+        base_path = Path(os.path.normpath(Path(path).parent / base))
         if not base_path.is_file():
             where = document.origins[("_base_",)]
             raise ConfigError(
