@@ -20,6 +20,15 @@ HEADS = Registry("head")
 
 
 class _Head(nn.Layer):
+    """Classifier with dropout.
+
+    Args:
+        num_classes: K.
+        in_channels: C, the backbone's out_channels.
+        drop_ratio: dropout in front of the classifier.
+        std: standard deviation of the classifier's initial weights.
+    """
+
     def __init__(self, num_classes: int, in_channels: int, drop_ratio: float, std: float) -> None:
         super().__init__()
         if num_classes < 1:
@@ -50,14 +59,7 @@ class _Head(nn.Layer):
 
 @HEADS.register
 class TSNHead(_Head):
-    """Average the frames' features, then classify.
-
-    Args:
-        num_classes: K.
-        in_channels: C, the backbone's out_channels.
-        drop_ratio: dropout in front of the classifier.
-        std: standard deviation of the classifier's initial weights.
-    """
+    """Average the frames' features, then classify; arguments as in ``_Head``."""
 
     def __init__(
         self, num_classes: int, in_channels: int, drop_ratio: float = 0.4, std: float = 0.01
@@ -76,14 +78,7 @@ class TSNHead(_Head):
 
 @HEADS.register
 class TSMHead(_Head):
-    """Classify every frame, then average the logits.
-
-    Args:
-        num_classes: K.
-        in_channels: C, the backbone's out_channels.
-        drop_ratio: dropout in front of the classifier.
-        std: standard deviation of the classifier's initial weights.
-    """
+    """Classify every frame, then average the logits; arguments as in ``_Head``."""
 
     def __init__(
         self, num_classes: int, in_channels: int, drop_ratio: float = 0.5, std: float = 0.001

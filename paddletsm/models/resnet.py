@@ -62,8 +62,14 @@ class _Block(nn.Layer):
                 conv(in_channels, out_channels, 1, stride, data_format=data_format),
                 nn.BatchNorm2D(out_channels, data_format=data_format),
             )
+        self.make_layers(in_channels, channels, stride, data_format)
+
+    def make_layers(self, in_channels: int, channels: int, stride: int, data_format: str) -> None:
+        """Create the layers of the residual branch."""
+        raise NotImplementedError
 
     def residual(self, x: Tensor) -> Tensor:
+        """The residual branch, before it is added to the shortcut."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
@@ -78,16 +84,7 @@ class _Block(nn.Layer):
 class BasicBlock(_Block):
     """3x3, 3x3. Shape: [N*T, C_in, H, W] -> [N*T, channels, H/stride, W/stride]."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        stride: int,
-        shift: TemporalShift | None,
-        shift_place: ShiftPlace,
-        data_format: str,
-    ) -> None:
-        super().__init__(in_channels, channels, stride, shift, shift_place, data_format)
+    def make_layers(self, in_channels: int, channels: int, stride: int, data_format: str) -> None:
         self.conv1 = conv(in_channels, channels, 3, stride, data_format=data_format)
         self.bn1 = nn.BatchNorm2D(channels, data_format=data_format)
         self.conv2 = conv(channels, channels, 3, data_format=data_format)
@@ -103,16 +100,7 @@ class Bottleneck(_Block):
 
     expansion = 4
 
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        stride: int,
-        shift: TemporalShift | None,
-        shift_place: ShiftPlace,
-        data_format: str,
-    ) -> None:
-        super().__init__(in_channels, channels, stride, shift, shift_place, data_format)
+    def make_layers(self, in_channels: int, channels: int, stride: int, data_format: str) -> None:
         self.conv1 = conv(in_channels, channels, 1, data_format=data_format)
         self.bn1 = nn.BatchNorm2D(channels, data_format=data_format)
         self.conv2 = conv(channels, channels, 3, stride, data_format=data_format)
