@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from paddletsm.convert.non_local import settle_non_local
-from paddletsm.convert.streams import swap_classifier, swap_folds
+from paddletsm.convert.streams import swap_folds
 from paddletsm.errors import WeightsError
 from paddletsm.registry import Registry
 
@@ -42,8 +42,6 @@ class ModelInfo:
         shift_mode: "offline" or "online"; None without shift, or where nothing tells.
         temporal_pool: frames are halved in front of layer2.
         non_local: how non-local blocks compare; None without such blocks, or where nothing tells.
-        hands_on_stream: the features are a residual stream, whose channels know the folds.
-        restores_order: the network hands its features on in the authors' order of the folds.
     """
 
     shifted: frozenset[str] = frozenset()
@@ -52,8 +50,6 @@ class ModelInfo:
     shift_mode: ShiftMode | None = None
     temporal_pool: bool = False
     non_local: str | None = None
-    hands_on_stream: bool = True
-    restores_order: bool = False
 
     @property
     def is_shifted(self) -> bool:
@@ -131,10 +127,6 @@ class Converter:
         is_swapped = self.fold_order == "future_first" and info.is_shifted
         if is_swapped:
             renamed = swap_folds(renamed, info.shift_div)
-        # One of the two is in the wrong order for the classifier: the file, or the features.
-        wrong_order = "past_first" if info.restores_order else "future_first"
-        if info.is_shifted and info.hands_on_stream and self.fold_order == wrong_order:
-            renamed = swap_classifier(renamed, info.shift_div)
         return Converted(renamed, tuple(left_out), is_swapped)
 
 

@@ -16,10 +16,7 @@ swapped, in the outputs of what writes the stream and the inputs of what reads i
     writers      each block's projection (conv3) with its BN
     readers      each block's expansion (conv1), the last convolution
 
-A ResNet hands its pooled features on in the authors' order (models/backbone.py), so the classifier
-of a file of the authors' order is used as it is, and that of a file in Paddle's order (PaddleVideo)
-has its two folds exchanged: ``swap_classifier``. MobileNetV2's features are no stream; stem and
-layer1's depthwise convolution know no shift.
+MobileNetV2's features are no stream; its stem and layer1's depthwise convolution know no shift.
 
 Streams of the same width need no telling apart: the order of channels depends on the width alone.
 A stream without shift (every second block of deep networks) may be swapped as well, as long as all
@@ -43,17 +40,8 @@ _NON_LOCAL_WRITERS = ("non_local.out.weight", "non_local.norm.")
 _BLOCK = re.compile(r"backbone\.(layer\d+\.\d+)\.(.+)")
 
 
-def swap_classifier(state: Mapping[str, np.ndarray], shift_div: int) -> dict[str, np.ndarray]:
-    """Swap the two shift folds of the classifier's input; arguments as in ``swap_folds``."""
-    key = "head.fc.weight"
-    if key not in state or state[key].ndim != 2:
-        return dict(state)
-    order = fold_order(state[key].shape[0], shift_div)
-    return {**state, key: state[key][order]}
-
-
 def swap_folds(state: Mapping[str, np.ndarray], shift_div: int) -> dict[str, np.ndarray]:
-    """Swap the two shift folds of every residual stream of the backbone.
+    """Swap the two shift folds of every residual stream.
 
     Args:
         state: name of paddletsm -> array in Paddle's layout (fc [in, classes]).
@@ -99,7 +87,7 @@ def _resnet_axes(names: Mapping[str, np.ndarray]) -> Callable[[str], tuple[int, 
         match = _BLOCK.fullmatch(name)
         if match is None:
             is_stream = name == "backbone.conv1.weight" or name.startswith("backbone.bn1.")
-            return (0,) if is_stream else ()
+            return (0,) if is_stream or name == "head.fc.weight" else ()
         block, part = match.groups()
         last = 3 if f"backbone.{block}.conv3.weight" in names else 2
         if part == "downsample.0.weight":

@@ -36,9 +36,9 @@ class Backbone(nn.Layer):
         shift_mode: "offline" or "online".
         temporal_pool: frames are halved on the way.
         non_local: how its non-local blocks compare, None without such blocks.
-        hands_on_stream: the features are a residual stream, so their channels know the folds of
-            the shift; else a convolution has mixed them.
-        restores_order: ``in_authors_order`` exchanges the two folds of the features.
+        knows_folds: the features are a residual stream of an offline network, not mixed by a last
+            convolution, so two orders of their folds are possible.
+        restores_order: ``in_source_order`` exchanges the two folds of the features.
     """
 
     is_shifted = False
@@ -47,7 +47,7 @@ class Backbone(nn.Layer):
     shift_mode: ShiftMode = "offline"
     temporal_pool = False
     non_local: NonLocalMode | None = None
-    hands_on_stream = True
+    knows_folds = False
     restores_order = False
 
     def __init__(self, num_seg: int, data_format: str) -> None:
@@ -70,12 +70,12 @@ class Backbone(nn.Layer):
         self.norm_policy = policy
         policy.freeze(self)
 
-    def in_authors_order(self, pooled: Tensor) -> Tensor:
-        """Channels of pooled features [M, C] as the authors' code orders them.
+    def in_source_order(self, pooled: Tensor) -> Tensor:
+        """Channels of pooled features [M, C] as the source of the weights orders them.
 
         Inside, the first fold comes from the past (Paddle's order). The authors' networks are the
         same with the two folds of every residual stream exchanged; this exchanges those of the
-        features back, so that features and classifier are theirs, channel by channel.
+        features back, so that they are the authors', channel by channel.
         """
         if not self.restores_order:
             return pooled

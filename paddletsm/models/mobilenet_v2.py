@@ -95,8 +95,6 @@ class MobileNetV2(Backbone):
     Shape: [N*T, 3, H, W] float32 -> [N*T, out_channels, H/32, W/32].
     """
 
-    hands_on_stream = False
-
     def __init__(
         self,
         width: float = 1.0,

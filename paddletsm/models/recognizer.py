@@ -55,9 +55,10 @@ class Recognizer2D(nn.Layer):
     def extract_feature(self, clips: Tensor) -> Tensor:
         """Pooled features before dropout and classifier: TSM [N*T', C], TSN [N, C].
 
-        The channels are in the order of the authors' code, whatever the weights came from.
+        The channels are in the order of the source of the weights, or of the authors' code for
+        networks that were trained here; the classifier reads them in the order inside.
         """
-        return self._pooled(clips)[0]
+        return self.backbone.in_source_order(self._pooled(clips)[0])
 
     def _pooled(self, clips: Tensor) -> tuple[Tensor, int]:
         """[N, T, 3, H, W] -> (pooled, T')."""
@@ -67,8 +68,7 @@ class Recognizer2D(nn.Layer):
             raise ValueError(f"clips must be [N, {frames}, 3, H, W], not {list(clips.shape)}")
         segments = self.backbone.out_segments if is_fixed else clips.shape[1]
         features = self.backbone(clips.reshape([-1, *clips.shape[2:]]))
-        pooled = self.head.pool(features, segments)
-        return self.backbone.in_authors_order(pooled), segments
+        return self.head.pool(features, segments), segments
 
     def train(self) -> Recognizer2D:
         """Training mode, except for the layers that the backbone's policy keeps fixed."""

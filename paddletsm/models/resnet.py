@@ -241,7 +241,7 @@ class ResNetTSM(ResNet):
 
     Shape: [N*T, 3, H, W] float32 -> [N*out_segments, out_channels, H/32, W/32].
 
-    Inside, the first fold comes from the past (Paddle's order); see ``in_authors_order``.
+    Inside, the first fold comes from the past (Paddle's order); see ``in_source_order``.
     """
 
     is_shifted = True
@@ -274,7 +274,7 @@ class ResNetTSM(ResNet):
         self.shift_mode, self.shift_padding = shift_mode, shift_padding
         self.temporal_pool = temporal_pool
         # An online network moves one fold only; the authors' online code moves the same one.
-        self.restores_order = shift_mode == "offline"
+        self.knows_folds = self.restores_order = shift_mode == "offline"
         self.out_segments = (num_seg + 1) // 2 if temporal_pool else num_seg
 
         def shift(stage: int, block: int) -> TemporalShift | None:

@@ -112,6 +112,8 @@ def load_weights(
         raise WeightsError(f"{path}: {err}") from err
     for key, value in values.items():
         _assign(target[key], value)
+    if model.backbone.knows_folds and converter.fold_order != "own":
+        model.backbone.restores_order = converter.fold_order == "future_first"
     if converted.is_swapped:
         notes = (*notes, "shift folds put into Paddle's order")
     dropped = tuple(key for key in converted.state if key in kept)
@@ -154,8 +156,6 @@ def model_info(model: nn.Layer) -> ModelInfo:
         shift_mode=backbone.shift_mode,
         temporal_pool=backbone.temporal_pool,
         non_local=backbone.non_local,
-        hands_on_stream=backbone.hands_on_stream,
-        restores_order=backbone.restores_order,
     )
 
 

@@ -102,12 +102,6 @@ def _network_of(
             f"its tensors make up no known network (it begins with {listing(state, 3)}); "
             "known: ResNet of depth 18, 34, 50, 101, 152, MobileNetV2"
         )
-    if arch == "auto" and converter.fold_order == "past_first" and has_head and not info.is_shifted:
-        # Names of shifted and plain networks are the same there, and the classifier differs.
-        raise WeightsError(
-            f"the names in {converter.title}'s files do not tell whether the network is shifted; "
-            "say it with --arch ResNetTSM or --arch ResNet"
-        )
     family, _, depth = network.partition("-")
     is_shifted = info.is_shifted if arch == "auto" else arch.endswith("TSM")
     name = f"{family}TSM" if is_shifted else family

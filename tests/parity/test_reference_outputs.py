@@ -50,8 +50,9 @@ def build(network: str) -> Recognizer2D:
 def outputs(model: Recognizer2D, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Logits and pooled features of clips [N,T,3,H,W] from one pass through the backbone."""
     with paddle.no_grad():
-        pooled = model.extract_feature(paddle.to_tensor(clips))
-        return model.head.classify(pooled, clips.shape[1]).numpy(), pooled.numpy()
+        pooled, segments = model._pooled(paddle.to_tensor(clips))
+        feature = model.backbone.in_source_order(pooled)  # what extract_feature returns
+        return model.head.classify(pooled, segments).numpy(), feature.numpy()
 
 
 CASES = [

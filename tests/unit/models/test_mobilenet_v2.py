@@ -50,4 +50,4 @@ def test_width_must_be_positive() -> None:
 def test_features_need_no_reordering() -> None:
     network = MobileNetV2TSM(width=0.25, num_seg=2)
     pooled = paddle.randn([4, network.out_channels])
-    assert network.in_authors_order(pooled) is pooled
+    assert network.in_source_order(pooled) is pooled
