@@ -48,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="continue a run; without a path from its newest complete state",
     )
     parser.add_argument("--amp", action="store_true", help="mixed precision (GPU)")
-    parser.add_argument("--amp_level", choices=("O1", "O2"), default="O1")
+    parser.add_argument("--amp_level", choices=("O1", "O2"), help="with --amp; default: O1")
     parser.add_argument("--seed", type=int, help="replaces the configuration's seed")
     parser.add_argument(
         "--deterministic", action="store_true", help="same result every time on GPUs"
@@ -77,6 +77,8 @@ def _run(args: argparse.Namespace) -> int:
     check_device(args.device)
     if args.max_iters is not None and args.max_iters < 1:
         raise ConfigError(f"--max_iters must be at least 1, not {args.max_iters}")
+    if args.amp_level and not args.amp:
+        raise ConfigError("--amp_level belongs to --amp")
     if args.test and args.resume is not None:
         raise ConfigError("--resume continues training; to test a run give its weights with -w")
     if args.weights and args.resume is not None:
@@ -106,7 +108,7 @@ def _train(args: argparse.Namespace, config: object) -> int:
         resume=args.resume,
         validate=args.validate,
         amp=args.amp,
-        amp_level=args.amp_level,
+        amp_level=args.amp_level or "O1",
         max_iters=args.max_iters,
         deterministic=args.deterministic,
     )

@@ -38,10 +38,11 @@ def adapt(values: dict[str, Any], checker: Checker) -> None:
     if is_foreign and checker.file not in _announced:
         _announced.add(checker.file)
         logger.info(
-            "%s uses PaddleVideo's keys. It trains as it is; on purpose different here: frames are "
-            "sampled as TSM's authors do, the shift moves 1/8 of the channels unless shift_div "
+            "%s uses PaddleVideo's keys and is read as it is. On purpose different here: frames "
+            "are sampled as TSM's authors do, the shift moves 1/8 of the channels unless shift_div "
             "says otherwise, images are always resized with OpenCV, validation counts every clip "
-            "once, batch normalisation and biases have no weight decay. See docs/migration.md",
+            "once, batch normalisation and biases have no weight decay, the classifier learns 5 "
+            "times as fast (bias 10) unless fc_lr_mult is false. See docs/migration.md",
             checker.file,
         )
 

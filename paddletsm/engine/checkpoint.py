@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,11 @@ logger = logging.getLogger(__name__)
 
 _KEEP_STATES = 2
 _MASTER = "master"
+_MAX_MEMBERS = 100_000
 # All that NumPy, zipfile and json raise for a file that is none of ours, or a part of one.
 _DAMAGED = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile,
+    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError, OverflowError,
+    zipfile.BadZipFile,
 )  # fmt: skip
 
 
@@ -70,13 +73,43 @@ def read_resume_state(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
     if not path.is_file():
         raise WeightsError(f"--resume: file not found: {path}{nearest_file(path)}")
     try:
+        _check_archive(path)
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         meta = json.loads(str(arrays.pop("meta")))
-        meta["global_step"], meta["state"], meta["run"]
+        kinds = {"global_step": int, "state": dict, "run": dict}
+        if not all(isinstance(meta[key], kind) for key, kind in kinds.items()):
+            raise ValueError("its facts are of other kinds")
     except _DAMAGED as err:
-        raise WeightsError(f"{path} is incomplete or no resume state ({err})") from err
+        reason = "" if isinstance(err, MemoryError) or "pickle" in str(err) else f" ({err})"
+        raise WeightsError(f"{path} is incomplete or no resume state{reason}") from err
     return arrays, meta
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse what is no archive of plain arrays before anything of it is unpacked.
+
+    Members are stored uncompressed, so together they are no larger than the file, and the header of
+    each array says no more than its member holds.
+
+    Raises:
+        ValueError, zipfile.BadZipFile: it is not.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        total = sum(member.file_size for member in members)
+        is_stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
+        if not is_stored or total > path.stat().st_size or len(members) > _MAX_MEMBERS:
+            raise ValueError("its members are not plainly stored")
+        for member in members:
+            with archive.open(member) as file:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0
+                shape, _, kind = (
+                    read if version == (1, 0) else np.lib.format.read_array_header_2_0
+                )(file)
+                if math.prod(shape) * kind.itemsize > member.file_size or kind.hasobject:
+                    raise ValueError(f"{member.filename} is no plain array")
 
 
 def apply_state(
@@ -93,11 +126,12 @@ def apply_state(
     tensors = {k.removeprefix("model/"): v for k, v in arrays.items() if k.startswith("model/")}
     own = model.state_dict()
     differing = sorted(
-        set(own) ^ set(tensors)
+        (set(own) ^ set(tensors))
+        | {name for name in set(own) & set(tensors) if not _fits(tensors[name], own[name])}
         | {
-            name
-            for name in set(own) & set(tensors)
-            if list(own[name].shape) != list(tensors[name].shape)
+            key
+            for key, value in arrays.items()
+            if key.startswith("optimizer/") and not _fits(value, own.get(_parameter_of(key)))
         }
     )
     if differing:
@@ -116,6 +150,19 @@ def apply_state(
             key = parameter_names[name] + ("" if slot == _MASTER else slot)
             target[key] = paddle.to_tensor(value)
     optimizer.set_state_dict(state)
+
+
+def _parameter_of(key: str) -> str:
+    """Name of the parameter of an "optimizer/<parameter>|<slot>" array."""
+    return key.removeprefix("optimizer/").partition("|")[0]
+
+
+def _fits(array: np.ndarray, tensor: paddle.Tensor | None) -> bool:
+    return (
+        tensor is not None
+        and list(array.shape) == list(tensor.shape)
+        and np.issubdtype(array.dtype, np.number)
+    )
 
 
 def find_state(folder: Path) -> Path:

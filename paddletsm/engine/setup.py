@@ -201,8 +201,7 @@ def _load_initial_weights(model: Recognizer2D, config: Config, options: TrainOpt
         except WeightsError as err:
             place = config.place("MODEL", "backbone", "pretrained")
             raise WeightsError(
-                f"{place}: MODEL.backbone.pretrained: {err} "
-                "(-o MODEL.backbone.pretrained=null starts from random weights)"
+                f"{place}: {err} (-o MODEL.backbone.pretrained=null starts from random weights)"
             ) from err
     else:
         logger.info(

@@ -23,6 +23,7 @@ from paddle.autograd import PyLayer
 
 ShiftMode = Literal["offline", "online"]
 ShiftPadding = Literal["zero", "circulant"]
+_MODES, _PADDINGS, _FORMATS = ("offline", "online"), ("zero", "circulant"), ("NCHW", "NHWC")
 
 
 def temporal_shift(
@@ -49,14 +50,19 @@ def temporal_shift(
         Tensor of the shape and dtype of ``x``.
 
     Raises:
-        ValueError: N*T is no multiple of T, or shift_div leaves no channel in a fold.
+        ValueError: N*T is no multiple of T, shift_div leaves no channel in a fold, or an unknown
+            mode, padding or data_format.
 
     Source: arXiv:1811.08383, Fig. 1b.
     """
+    for value, allowed in ((mode, _MODES), (padding, _PADDINGS), (data_format, _FORMATS)):
+        if value not in allowed:
+            raise ValueError(f"expected one of {', '.join(allowed)}, not {value!r}")
     channels = x.shape[1 if data_format == "NCHW" else 3]
-    if shift_div < 2 or channels < shift_div:
+    if not isinstance(shift_div, int) or shift_div < 2 or channels < shift_div:
         raise ValueError(
-            f"shift_div must lie between 2 and the number of channels ({channels}), not {shift_div}"
+            f"shift_div must be an integer from 2 to the number of channels ({channels}), "
+            f"not {shift_div}"
         )
     if not paddle.in_dynamic_mode():  # exported graphs: plain operators that every runtime has
         return _shift(x, num_segments, shift_div, 1, mode, padding, data_format)

@@ -12,7 +12,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from paddletsm.convert import Converted, ModelInfo, find_converter
+from paddletsm.convert import Converted, Converter, ModelInfo, find_converter
 from paddletsm.errors import WeightsError
 from paddletsm.models.shift import TemporalShift
 from paddletsm.models.weights_check import check_structure, comparison
@@ -74,8 +74,8 @@ def load_weights(
 ) -> LoadReport:
     """Fill a model from a weights file of any known source.
 
-    Names, layouts and the order of the shift folds are converted so that the model computes what
-    the file's own network computes. The model is changed only if everything fits.
+    Names, layouts and shift folds are converted so that the model computes what the file's own
+    network computes. The model is changed only if everything fits.
 
     Args:
         model: a ``Recognizer2D``.
@@ -89,8 +89,7 @@ def load_weights(
         What was loaded, kept and left out.
 
     Raises:
-        WeightsError: the file cannot be read safely, or does not fit; the message lists missing
-            and unexpected names and other shapes.
+        WeightsError: not read safely, or it does not fit: missing, unexpected, other shapes.
     """
     state = read_state(path)
     info = model_info(model)
@@ -112,8 +111,7 @@ def load_weights(
         raise WeightsError(f"{path}: {err}") from err
     for key, value in values.items():
         _assign(target[key], value)
-    if model.backbone.knows_folds and converter.fold_order != "own":
-        model.backbone.restores_order = converter.fold_order == "future_first"
+    _remember_order(model, converter)
     if converted.is_swapped:
         notes = (*notes, "shift folds put into Paddle's order")
     dropped = tuple(key for key in converted.state if key in kept)
@@ -126,6 +124,12 @@ def load_weights(
         left_out=(*converted.left_out, *dropped),
         notes=notes,
     )
+
+
+def _remember_order(model: nn.Layer, converter: Converter) -> None:
+    """Let ``extract_feature`` give channels in the order of the source of the weights."""
+    if model.backbone.knows_folds and converter.fold_order != "own":
+        model.backbone.restores_order = converter.fold_order == "future_first"
 
 
 def load_pretrained_backbone(model: nn.Layer, path: str | Path) -> LoadReport:

@@ -34,7 +34,7 @@ _MAX_PICKLE_BYTES = 8 << 20
 _MAX_ENTRIES = 20_000
 # Older versions could be made to run code in spite of weights_only (CVE-2025-32434).
 _OLDEST_TORCH = (2, 6)
-_INSTALL = 'pip install "paddletsm[convert]"'
+_INSTALL = "pip install 'torch>=2.6' (the extra 'convert' of this package)"
 # What torch.load is known to raise for a damaged file.
 _TORCH_ERRORS = (
     pickle.UnpicklingError,

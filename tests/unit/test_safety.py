@@ -5,7 +5,11 @@
 from __future__ import annotations
 
 import ast
+import io
+import json
 import pickle
+import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,6 +109,36 @@ def test_commands(planted: tuple[Path, Path], tmp_path: Path) -> None:
     for command in _commands(path, tmp_path / "out"):
         assert command() == 2
     assert not trace.exists()
+
+
+def _header_of_shape(shape: tuple[int, ...]) -> bytes:
+    buffer = io.BytesIO()
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, header)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["deflated", "huge shape", "state is a list", "step is a text"])
+def test_resume_states_that_lie(tmp_path: Path, kind: str) -> None:
+    """Refused before anything is unpacked: the file stays small in memory, too."""
+    path = tmp_path / "resume_step_00000009.npz"
+    meta = {"global_step": 9, "state": {}, "run": {}}
+    if kind == "deflated":
+        np.savez_compressed(path, **{"meta": json.dumps(meta), "model/a": np.zeros(50_000_000)})
+    elif kind == "huge shape":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("model/a.npy", _header_of_shape((1 << 40,)))
+    else:
+        wrong = {"state": []} if "state" in kind else {"global_step": "x"}
+        np.savez(path, meta=json.dumps({**meta, **wrong}))
+    tracemalloc.start()
+    with pytest.raises(WeightsError, match="no resume state"):
+        read_resume_state(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
+    with pytest.raises(WeightsError, match="no complete resume state"):
+        find_state(tmp_path)
 
 
 def test_resume_state(tmp_path: Path) -> None:

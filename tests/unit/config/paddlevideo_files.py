@@ -54,7 +54,7 @@ def make(name: str) -> dict[str, Any]:
                 "boundaries": [10, 20] if is_ucf else [40, 80] if is_tsn else [20, 40],
                 "values": [0.001, 0.0001, 1e-05] if is_ucf else [0.02, 0.002, 0.0002],
             },
-            "weight_decay": {"name": "L2", "value": 0.0001},
+            **({} if is_ucf else {"weight_decay": {"name": "L2", "value": 0.0001}}),
             "grad_clip": {"name": "ClipGradByGlobalNorm", "value": 40.0 if is_tsn else 20.0},
         },
         "METRIC": {"name": "CenterCropMetric"},
@@ -125,7 +125,7 @@ def _pipeline(mode: str, is_tsn: bool, is_frames: bool, is_nhwc: bool) -> dict[s
     if is_nhwc:
         transform.append({"Image2Array": {"transpose": False}})
         normal["tensor_shape"] = [1, 1, 3]
-    elif not is_tsn:
+    else:
         transform.append({"Image2Array": None})
     return {
         "decode": decode,

@@ -69,7 +69,9 @@ def tables(path: Path) -> list[dict[str, str]]:
 
 def table() -> dict[str, dict[str, str]]:
     """Rows of the zoo table by file."""
-    rows = [row for row in tables(CONFIGS / "README.md") if "published top-1" in row]
+    rows = [
+        row for row in tables(CONFIGS / "README.md") if "published top-1" in row and "config" in row
+    ]
     return {row["config"].split("](")[1].rstrip(")"): row for row in rows}
 
 

@@ -118,3 +118,25 @@ def test_other_numpy_files_are_no_resume_states(tmp_path: Path, content: str) ->
         np.save(file, np.zeros(3)) if content == "array" else np.savez(file, meta=np.array("{}"))
     with pytest.raises(WeightsError, match="no resume state"):
         read_resume_state(path)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"optimizer/foo|_velocity_0": np.zeros(3, np.float32)},
+        {"optimizer/head.fc.bias|_velocity_0": np.zeros(9, np.float32)},
+        {"model/head.fc.bias": np.array(["a", "b", "c"])},
+    ],
+    ids=["unknown parameter", "shape of a velocity", "text"],
+)
+def test_edited_states_change_nothing(tmp_path: Path, edit: dict[str, np.ndarray]) -> None:
+    model, optimizer = make()
+    step(model, optimizer, 1)
+    arrays, _ = read_resume_state(
+        save_state(tmp_path, model, optimizer, {"global_step": 1, **META})
+    )
+    before = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
+    with pytest.raises(WeightsError, match="of another network"):
+        apply_state(tmp_path, {**arrays, **edit}, model, optimizer)
+    for name, tensor in model.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), before[name])

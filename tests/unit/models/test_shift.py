@@ -84,10 +84,18 @@ def test_no_gradient_needed_gives_the_same() -> None:
     )
 
 
-@pytest.mark.parametrize(("t", "div"), [(3, 8), (2, 1), (2, 17)])
+@pytest.mark.parametrize(("t", "div"), [(3, 8), (2, 1), (2, 17), (2, 2.5)])
 def test_wrong_arguments_are_refused(t: int, div: int) -> None:
     with pytest.raises(ValueError, match=r"segments|shift_div"):
         temporal_shift(paddle.zeros([4, 16, 2, 2]), t, div)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"mode": "past"}, {"padding": "mirror"}, {"data_format": "NCWH"}]
+)
+def test_unknown_choices_are_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"expected one of .*, not"):
+        temporal_shift(paddle.zeros([4, 16, 2, 2]), 2, **wrong)
 
 
 def test_equals_the_references_on_swapped_folds(shared_dir: Path) -> None:

@@ -206,7 +206,7 @@ class TestWithoutPackages:
     def test_pth_names_the_extra(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = _make(tmp_path, "w.pth", _zip(0, a__data_pkl=pickle.dumps({}, 2)))
         self._hide(monkeypatch, "torch")
-        with pytest.raises(WeightsError, match=r'pip install "paddletsm\[convert\]"'):
+        with pytest.raises(WeightsError, match=r"pip install 'torch>=2\.6' \(the extra 'convert'"):
             read_state(path)
 
     def test_bomb_is_refused_before_the_package_is_needed(
