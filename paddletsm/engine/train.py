@@ -35,7 +35,7 @@ from paddletsm.engine.run_folder import opened
 from paddletsm.engine.setup import Setup, TrainOptions, describe, prepare
 from paddletsm.engine.signals import StopRequest
 from paddletsm.engine.step import train_step
-from paddletsm.errors import ConfigError, DataError, PaddleTSMError
+from paddletsm.errors import ConfigError, DataError, PaddleTSMError, WeightsError
 from paddletsm.utils.logging import tell_terminal
 
 logger = logging.getLogger(__name__)
@@ -119,6 +119,10 @@ def _restore(setup: Setup) -> tuple[TrainState, Path]:
     """Put the run back to where it stopped; changes nothing on disk."""
     path = Path(setup.options.resume) if setup.options.resume else find_state(setup.folder)
     arrays, meta = read_resume_state(path)
+    try:
+        state = TrainState(**{**meta["state"], "meter": Meter(**meta["state"]["meter"])})
+    except (KeyError, TypeError) as err:  # edited, or written by another version
+        raise WeightsError(f"{path} does not hold the state of a run of this version") from err
     for key, now in _run_facts(setup).items():
         if meta["run"].get(key) != now:
             raise ConfigError(
@@ -128,7 +132,7 @@ def _restore(setup: Setup) -> tuple[TrainState, Path]:
     apply_state(path, arrays, setup.model, setup.optimizer)
     if setup.scaler is not None and meta.get("scaler"):
         setup.scaler.load_state_dict(meta["scaler"])
-    return TrainState(**{**meta["state"], "meter": Meter(**meta["state"]["meter"])}), path
+    return state, path
 
 
 def _run_facts(setup: Setup) -> dict[str, Any]:

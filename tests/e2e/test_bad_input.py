@@ -115,6 +115,14 @@ def test_wrong_arguments(
         assert part in message, message
 
 
+def test_state_of_another_version(fails: Callable[..., str], config: Path, tmp_path: Path) -> None:
+    state = tmp_path / "resume_step_00000001.npz"
+    np.savez(state, meta=json.dumps({"global_step": 1, "state": {"failed": 0}, "run": {}}))
+    message = fails(train.main, "-c", config, "--output_dir", tmp_path / "out", "--resume", state)
+    assert "does not hold the state of a run of this version" in message
+    assert not (tmp_path / "out").exists()
+
+
 def test_missing_config(fails: Callable[..., str], config: Path) -> None:
     message = fails(train.main, "-c", config.with_name("brs.yaml"))
     assert "brs.yaml" in message
