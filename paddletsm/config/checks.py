@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from paddletsm.config.schema import Checker, Config
+from paddletsm.config.checker import Checker
+from paddletsm.config.schema import Config
 from paddletsm.config.yaml_io import KeyPath
 from paddletsm.utils.text import listing
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import yaml
 
+from paddletsm.config.checker import Checker, one_line
 from paddletsm.config.checks import check_transforms, check_values
 from paddletsm.config.paddlevideo import adapt
-from paddletsm.config.schema import Checker, Config, one_line
+from paddletsm.config.schema import Config
 from paddletsm.config.yaml_io import Document, KeyPath, forget, parse, read_with_bases
 from paddletsm.errors import ConfigError
 from paddletsm.utils.io import write_atomic

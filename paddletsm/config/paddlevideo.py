@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from paddletsm.config.schema import Checker
+from paddletsm.config.checker import Checker
 from paddletsm.config.yaml_io import KeyPath
 
 logger = logging.getLogger(__name__)
