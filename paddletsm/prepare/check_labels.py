@@ -1,0 +1,140 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What labels and class names alone tell: gaps, one-based numbers, imbalance, left and right."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+
+from paddletsm.prepare.check_findings import Finding
+from paddletsm.utils.text import listing, plural
+
+IMBALANCE = 10.0  # clips of the largest class per clip of the smallest one
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_DIRECTION = re.compile(
+    r"(?<![a-z])(?:(?:left|right)(?:wards?|most|hand(?:ed)?)?|(?:(?:counter|anti)[ _-]?)?clockwise"
+    r"|cc?w)(?![a-z])",
+    re.IGNORECASE,
+)
+
+
+def label_findings(
+    labels: Mapping[str, Sequence[int]],
+    sources: Mapping[str, str],
+    *,
+    num_classes: int | None,
+    names: Sequence[str] | None,
+) -> list[Finding]:
+    """Findings about the labels of all splits.
+
+    Args:
+        labels: of each split, "train" first when there is one.
+        sources: list file or folder of each split, for messages.
+        num_classes: as stated, None: the largest label tells.
+        names: of the classes, when known.
+    """
+    found: list[Finding] = []
+    first = next(iter(labels))
+    shifted = [split for split in labels if _is_one_based(labels, split, first, num_classes)]
+    highest = (max(values) - (split in shifted) for split, values in labels.items() if values)
+    count = num_classes or max(highest, default=-1) + 1
+    for split, values in labels.items():
+        counts = Counter(values)
+        source = sources[split]
+        if split in shifted:
+            text = f"labels run from 1 to {max(counts)}, and 0 is not there"
+            found.append(Finding("one_based", split, source, "", text))
+            continue
+        absent = [label for label in range(count) if not counts[label]]
+        if absent and counts:
+            kind = "label_gap" if split == first else "few_classes"
+            shown = listing(label_name(label, names) for label in absent)
+            found.append(Finding(kind, split, source, "", f"no clip has label {shown}"))
+        if split == first:
+            known = Counter({label: counts[label] for label in range(count) if counts[label]})
+            found += _imbalance(known, split, source, names)
+    return found
+
+
+def out_of_range(labels: Sequence[int], num_classes: int | None) -> list[int]:
+    """Rows whose label is not below the stated number of classes."""
+    if num_classes is None or _runs_from_one(labels, num_classes):
+        return []
+    return [row for row, label in enumerate(labels) if label >= num_classes]
+
+
+def direction_findings(
+    names: Sequence[str] | None,
+    *,
+    split: str,
+    source: str,
+    flipped: bool | None,
+    swapped: Collection[int] = (),
+) -> list[Finding]:
+    """Classes that mirroring a clip turns into others.
+
+    Args:
+        names: of the classes; None: nothing can be told.
+        split: that is trained on.
+        source: its list or folder.
+        flipped: whether training mirrors clips; None when that is not known.
+        swapped: labels that the mirroring exchanges.
+    """
+    if flipped is False or names is None:
+        return []
+    left = [i for i, name in enumerate(names) if tells_direction(name) and i not in swapped]
+    if not left:
+        return []
+    shown = listing((label_name(label, names) for label in left), 6)
+    if flipped is None:
+        text = f"mirrored clips would have a wrong label: {shown}"
+        return [Finding("direction", split, source, "", text)]
+    text = f"training mirrors clips and keeps their label: {shown}"
+    return [Finding("flip", split, source, "", text)]
+
+
+def tells_direction(name: str) -> bool:
+    """Whether a class name says left or right, or clockwise or its opposite."""
+    return _DIRECTION.search(_CAMEL.sub(" ", name)) is not None
+
+
+def label_name(label: int, names: Sequence[str] | None) -> str:
+    """Return "3 (Archery)", or "3" when the class has no known name."""
+    return f"{label} ({names[label]})" if names and 0 <= label < len(names) else str(label)
+
+
+def _runs_from_one(labels: Sequence[int], num_classes: int) -> bool:
+    return bool(labels) and min(labels) == 1 and max(labels) == num_classes
+
+
+def _is_one_based(
+    labels: Mapping[str, Sequence[int]], split: str, first: str, num_classes: int | None
+) -> bool:
+    values = labels[split]
+    if not values or 0 in values:
+        return False
+    if num_classes is not None:
+        return _runs_from_one(values, num_classes)
+    if split == first:
+        return min(values) == 1
+    # Of a later split class 0 may simply have no clip; the first one tells how many there are.
+    train = labels[first]
+    return bool(train) and 0 in train and max(values) == max(train) + 1
+
+
+def _imbalance(
+    counts: Counter[int], split: str, source: str, names: Sequence[str] | None
+) -> list[Finding]:
+    if len(counts) < 2:
+        return []
+    (most, largest), (least, smallest) = counts.most_common()[0], counts.most_common()[-1]
+    if largest < IMBALANCE * smallest:
+        return []
+    text = (
+        f"class {label_name(most, names)} has {plural(largest, 'clip')}, class "
+        f"{label_name(least, names)} has {smallest}: {largest / smallest:.1f} to 1"
+    )
+    return [Finding("imbalance", split, source, "", text)]

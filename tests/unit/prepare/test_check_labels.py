@@ -1,0 +1,88 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from paddletsm.prepare import check_labels
+from paddletsm.prepare.check_labels import direction_findings, label_findings, out_of_range
+
+SOURCES = {"train": "train.txt", "valid": "val.txt"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "num_classes", "expected"),
+    [
+        ({"train": [0, 1, 2]}, None, []),
+        ({"train": [0, 1, 3]}, None, [("label_gap", "train", "no clip has label 2")]),
+        ({"train": [0, 1]}, 4, [("label_gap", "train", "no clip has label 2, 3")]),
+        ({"train": [1, 2, 3]}, None, [("one_based", "train", "labels run from 1 to 3")]),
+        ({"train": [1, 2, 3]}, 3, [("one_based", "train", "labels run from 1 to 3")]),
+        # With four classes stated, 1 to 3 is a class without clips.
+        ({"train": [1, 2, 3]}, 4, [("label_gap", "train", "no clip has label 0")]),
+        ({"train": [0, 1, 2], "valid": [1, 2, 3]}, None, [("one_based", "valid", "from 1 to 3")]),
+        ({"train": [0, 1, 2], "valid": [1, 2]}, None, [("few_classes", "valid", "label 0")]),
+        # A class that only validation has is a gap of training.
+        ({"train": [0, 1], "valid": [0, 1, 2]}, None, [("label_gap", "train", "label 2")]),
+        ({"train": [0] * 20 + [1] * 2}, None, [("imbalance", "train", "10.0 to 1")]),
+        ({"train": [0] * 19 + [1] * 2}, None, []),
+        # A label that is no class is another finding, and no rare class.
+        ({"train": [0] * 20 + [1] * 20 + [2]}, 2, []),
+    ],
+)
+def test_labels(
+    labels: dict[str, list[int]], num_classes: int | None, expected: list[tuple[str, str, str]]
+) -> None:
+    found = label_findings(labels, SOURCES, num_classes=num_classes, names=None)
+    assert [(f.kind, f.split) for f in found] == [(kind, split) for kind, split, _ in expected]
+    for finding, (_, split, text) in zip(found, expected, strict=True):
+        assert text in finding.text
+        assert finding.path == SOURCES[split]
+
+
+def test_a_gap_is_told_by_the_name_of_its_class() -> None:
+    found = label_findings({"train": [0, 2]}, SOURCES, num_classes=3, names=("a", "b", "c"))
+    assert found[0].text == "no clip has label 1 (b)"
+
+
+def test_labels_out_of_range() -> None:
+    assert out_of_range([0, 3, 1, 9], 3) == [1, 3]
+    assert out_of_range([0, 3], None) == []
+    assert out_of_range([1, 2, 3], 3) == []  # one-based: said once, not for each clip
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Swiping Left", "SwipingRight", "turn_left", "move-right", "rolling clockwise", "leftwards",
+     "Turning Hand Counterclockwise", "spin counter-clockwise", "anti clockwise", "left_handed"],
+)  # fmt: skip
+def test_names_that_tell_a_direction(name: str) -> None:
+    assert check_labels.tells_direction(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["Bright lights", "upright", "cleft", "copyrighting", "Archery", "Aright", "wright"]
+)
+def test_names_that_do_not(name: str) -> None:
+    assert not check_labels.tells_direction(name)
+
+
+@pytest.mark.parametrize(
+    ("flipped", "swapped", "expected"),
+    [
+        (True, (), "flip"),
+        (True, (1, 2), None),
+        (True, (1,), "flip"),
+        (False, (), None),
+        (None, (), "direction"),
+    ],
+)
+def test_directions(flipped: bool | None, swapped: tuple[int, ...], expected: str | None) -> None:
+    names = ("Archery", "turn left", "turn right")
+    found = direction_findings(
+        names, split="train", source="train.txt", flipped=flipped, swapped=swapped
+    )
+    assert [finding.kind for finding in found] == ([expected] if expected else [])
+    if swapped == (1,):
+        assert "turn right" in found[0].text
+        assert "turn left" not in found[0].text
