@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -30,8 +30,12 @@ _LINE_FORM = {
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _QUOTED = re.compile(r"""(?P<quote>["'])(?P<path>.+)(?P=quote)[\s,]+(?P<rest>\S.*)""")
 _LAST_SEPARATOR = re.compile(r"(\s*[,\t]\s*|\s+)[^\s,]+$")
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 _TRAILING_INTEGERS = re.compile(r"(\s+[+-]?[0-9]+)+$")
-_PREPARED = ("motion", "ucf101")
+_PREPARED = {  # part of a path: the command's name for the data set
+    "motion": "motion", "ucf101": "ucf101", "hmdb51": "hmdb51", "k400": "kinetics400",
+    "sthv1": "sthv1", "sthv2": "sthv2", "jester": "jester", "diving48": "diving48",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ def load_index(
     suffix: str | None = None,
     num_classes: int | None = None,
     class_names: Sequence[str] | None = None,
+    on_bad_line: Callable[[str, DataError], None] | None = None,
 ) -> Index:
     """Read a list file, or a folder with one sub-folder per class.
 
@@ -71,6 +76,8 @@ def load_index(
         num_classes: labels must lie below it; a folder must have that many classes.
         class_names: of a folder: the classes in the order of their labels, when another folder
             (that of training) defines them; None: the sub-folders in natural order.
+        on_bad_line: called with "list.txt:12" and the error of a malformed line, which is left
+            out; None: the error is raised.
 
     Raises:
         ConfigError: unknown format.
@@ -89,7 +96,15 @@ def load_index(
     samples = []
     for number, line in enumerate(lines, 1):
         where = f"{path}:{number}"
-        name, num_frames, label = _parse_line(line, format, where)
+        try:
+            name, num_frames, label = _parse_line(line, format, where)
+            if samples:
+                _check_alike(samples[0], num_frames, line.strip(), where)
+        except DataError as err:
+            if on_bad_line is None:
+                raise
+            on_bad_line(where, err)
+            continue
         full = _full_path(name, data_prefix, suffix if format == "VideoDataset" else None)
         samples.append(Sample(full, label, len(samples), num_frames, where))
     if not samples:
@@ -124,7 +139,8 @@ def _parse_line(line: str, format: Format, where: str) -> tuple[str, int | None,
     if not columns:
         last = re.split(r"[\s,]+", text)[-1]
         problem = "no label" if last == text else f"the label {last!r} is not a whole number"
-        raise DataError(f"{where}: {problem} in {text!r}; a line is {_LINE_FORM[format]}")
+        header = "; a line of titles? delete it" if where.endswith(":1") else ""
+        raise DataError(f"{where}: {problem} in {text!r}; a line is {_LINE_FORM[format]}{header}")
     if len(columns) > (1 if format == "VideoDataset" else 2):
         raise DataError(
             f"{where}: {len(columns) + 1} columns in {text!r}; {format} takes "
@@ -140,11 +156,21 @@ def _parse_line(line: str, format: Format, where: str) -> tuple[str, int | None,
     return name, num_frames, label
 
 
+def _check_alike(first: Sample, num_frames: int | None, text: str, where: str) -> None:
+    """Refuse a line without the label: its number of frames would be taken for one."""
+    if (first.num_frames is None) != (num_frames is None):
+        columns = {True: "path and label", False: "path, num_frames and label"}
+        raise DataError(
+            f"{where}: {text!r} holds {columns[num_frames is None]}, but {first.where} "
+            f"{columns[first.num_frames is None]}; all lines of a list have the same columns"
+        )
+
+
 def _split(text: str) -> tuple[str, list[str]]:
     """Split off the whole numbers at the end of a line; what stands before them is the path."""
     quoted = _QUOTED.fullmatch(text) if text[0] in "\"'" else None
     if quoted:
-        columns = re.split(r"[\s,]+", quoted["rest"])
+        columns = [word.strip("\"'") for word in re.split(r"[\s,]+", quoted["rest"])]
         return quoted["path"], columns if all(map(_INTEGER.fullmatch, columns)) else []
     # The separator before the last column decides: where it is a tab or a comma, white space
     # belongs to the path.
@@ -165,7 +191,8 @@ def _full_path(name: str, data_prefix: str, suffix: str | None) -> str:
         name = name.replace("\\", "/")
     if suffix and not name.lower().endswith(suffix.lower()):
         name += suffix
-    return os.path.join(data_prefix, name) if data_prefix else name
+    # "C:/clips/a.mp4" starts from a drive, not from the prefix, also where drives are unknown.
+    return os.path.join(data_prefix, name) if data_prefix and not _DRIVE.match(name) else name
 
 
 def _check_labels(samples: Sequence[Sample], num_classes: int) -> None:
@@ -195,7 +222,7 @@ def _missing(path: Path) -> str:
     else:
         existing = next((parent for parent in folder.parents if parent.is_dir()), Path())
         hint = f" (nor does the folder {folder}; {existing} does)"
-    known = next((name for name in _PREPARED if name in path.as_posix().lower()), None)
+    known = next((_PREPARED[part] for part in _PREPARED if part in path.as_posix().lower()), None)
     command = f"tools/prepare_data.py {known}" if known else "tools/prepare_data.py --help"
     return (
         f"the list file or class folder {path} does not exist{hint}; "
@@ -206,12 +233,12 @@ def _missing(path: Path) -> str:
 def _load_folder(
     root: Path, format: Format, num_classes: int | None, class_names: Sequence[str] | None
 ) -> Index:
-    found = [entry.name for entry in _visible(root) if entry.is_dir()]
+    found = [entry.name for entry in visible_entries(root) if entry.is_dir()]
     names = tuple(class_names) if class_names is not None else tuple(found)
     _check_classes(root, found, names, num_classes)
     samples: list[Sample] = []
     for label, name in enumerate(names):
-        for entry in _visible(root / name) if name in found else ():
+        for entry in visible_entries(root / name) if name in found else ():
             if _is_sample(entry, format):
                 samples.append(Sample(str(entry), label, len(samples)))
     if not samples:
@@ -243,7 +270,8 @@ def _check_classes(
         )
 
 
-def _visible(folder: Path) -> Iterable[Path]:
+def visible_entries(folder: Path) -> list[Path]:
+    """Entries of a folder in natural order, without hidden ones."""
     entries = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
     return sorted(entries, key=lambda entry: natural_key(entry.name))
 

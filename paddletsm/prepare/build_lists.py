@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from paddletsm.errors import DataError
 from paddletsm.utils.io import nearest_file, write_atomic
@@ -29,6 +31,70 @@ def read_lines(path: Path) -> list[tuple[str, str]]:
     if not rows:
         raise DataError(f"{path}: the file is empty")
     return rows
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataError: missing, unreadable, or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as err:
+        raise DataError(f"{path}: no such file{nearest_file(path)}") from err
+    except (OSError, UnicodeDecodeError) as err:
+        raise DataError(f"{path}: cannot be read as text: {err}") from err
+    except json.JSONDecodeError as err:
+        raise DataError(f"{path}:{err.lineno}: no valid JSON: {err.msg}; incomplete?") from err
+
+
+def read_names(path: Path) -> list[str]:
+    """Read one class name per line; the first has label 0.
+
+    Raises:
+        DataError: a name that is there twice; with file and line.
+    """
+    names: dict[str, int] = {}
+    for where, name in read_lines(path):
+        if name in names:
+            raise DataError(f"{where}: class {name!r} is there twice")
+        names[name] = len(names)
+    return list(names)
+
+
+def read_named_clips(path: Path, class_names: Sequence[str]) -> list[tuple[str, int]]:
+    """Read ``id;class name`` lines into (id, label from zero) pairs.
+
+    Raises:
+        DataError: another form, or an unknown class; with file and line.
+    """
+    labels = {name: label for label, name in enumerate(class_names)}
+    clips = []
+    for where, text in read_lines(path):
+        clip, separator, name = (part.strip() for part in text.partition(";"))
+        if not separator or not clip or not name:
+            raise DataError(f"{where}: {text!r} is not 'id;class name'")
+        if name not in labels:
+            raise DataError(f"{where}: {name!r} is no class{nearest(name, class_names)}")
+        clips.append((clip, labels[name]))
+    return clips
+
+
+def find_file(folder: Path, *names: str, hint: str = "") -> Path:
+    """Return the first of ``names`` that is in the folder or in a folder in it.
+
+    Archives add a level, and publishers rename files.
+
+    Raises:
+        DataError: none of them is there.
+    """
+    for place in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
+        for name in names:
+            if (place / name).is_file():
+                return place / name
+    wanted = " or ".join(names)
+    raise DataError(f"{folder}: {wanted} is not in it, nor in a folder in it" + hint)
 
 
 def read_class_index(path: Path) -> list[str]:

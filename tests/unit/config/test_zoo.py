@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from paddletsm.builders import build_data_pipeline, build_model, load_config
+from paddletsm.builders import build_data_pipeline, build_model, load_config, pipeline_spec
 from paddletsm.cli import benchmark
 from paddletsm.cli.train import build_parser
+from paddletsm.data.transforms import RandomFlip
 from tests.conftest import own_configs
 
 REPO = Path(__file__).resolve().parents[3]
@@ -32,6 +33,8 @@ PROTOCOLS = {
     "dense, three-crop 256": (10, 3, 256),
     "ten-crop, 25 segments": (1, 10, 224),
 }
+# Classes that a mirror exchanges, numbered from 0.
+LEFT_RIGHT = {"sthv1": {2: 4, 30: 41, 52: 66}, "jester": {0: 1, 6: 7}}
 
 
 def show(path: Path) -> str:
@@ -135,18 +138,11 @@ def test_every_config_has_one_row() -> None:
 
 
 def test_the_published_zoo_is_here(shared_dir: Path) -> None:
-    """Every row of MMAction2's tables has a file with its figures, or waits for an augmentation."""
-    page = CONFIGS / "README.md"
-    waiting = {
-        name.strip("`")
-        for row in tables(page)
-        for title, name in row.items()
-        if title == "configuration of MMAction2 0.x"
-    }
+    """Every row of MMAction2's tables has a file with its figures."""
     published = []
     for row in tables(shared_dir / "docs" / "ZOO.md"):
         name = row.get("config", "").removesuffix(".py")
-        if name and name not in waiting:
+        if name:
             keys = ("top-1", "top-5", "ref top-1", "ref top-5")
             cells = [re.sub(r"\bxx?\b", "-", row.get(key, "-")) for key in keys]
             cells = ["-" if cell == "- / -" else cell for cell in cells]
@@ -160,12 +156,40 @@ def test_the_published_zoo_is_here(shared_dir: Path) -> None:
     assert sorted(ours) == sorted(published)
 
 
+def flip_of(path: Path) -> RandomFlip | None:
+    pipeline = build_data_pipeline(load_config(path), "train")
+    flips = [transform for transform in pipeline.transforms if isinstance(transform, RandomFlip)]
+    return flips[0] if flips else None
+
+
 @pytest.mark.parametrize(
     "path", [path for path in ZOO if re.search("sth|jester", path.stem)], ids=show
 )
-def test_no_flip_where_left_and_right_are_labels(path: Path) -> None:
-    transforms = load_config(path).PIPELINE.train.transform
-    assert "RandomFlip" not in [name for transform in transforms for name in transform]
+def test_where_left_and_right_are_labels_a_flip_exchanges_them(path: Path) -> None:
+    flip = flip_of(path)
+    if "jester" in path.stem or "flip" in path.stem:
+        pairs = LEFT_RIGHT["jester" if "jester" in path.stem else "sthv1"]
+        assert flip is not None
+        assert flip.p == 0.5
+        assert flip.label_map == {**pairs, **{right: left for left, right in pairs.items()}}
+    else:
+        assert flip is None
+
+
+def test_mixed_and_device_normalised_configs() -> None:
+    found = {path.stem: load_config(path) for path in ZOO}
+    mixes = {stem: config.MIX for stem, config in found.items() if config.MIX is not None}
+    assert {stem: (mix.name, mix.alpha) for stem, mix in mixes.items()} == {
+        "tsm_r50_8f_sthv1_mixup": ("Mixup", 0.2),
+        "tsm_r50_8f_sthv1_cutmix": ("Cutmix", 0.2),
+    }
+    config = found["tsm_r50_8f_k400_gpu_normalize"]
+    plain = found["tsm_r50_8f_k400"]
+    for mode in ("train", "valid", "test"):
+        assert "on_device" not in str(pipeline_spec(config, mode))  # what an export carries
+        assert pipeline_spec(config, mode) == pipeline_spec(plain, mode)
+    for section in (config.PIPELINE.train, config.PIPELINE.valid):
+        assert section.transform[-1]["Normalization"]["on_device"] is True
 
 
 @pytest.mark.parametrize("path", [path for path in ZOO if "Accurate" in head(path)], ids=show)

@@ -150,7 +150,7 @@ def test_missing_videos_are_named_and_counted(
         (download.videos / f"Archery/{name}.avi").unlink()
     assert download.prepare() == 1
     err = capsys.readouterr().err
-    assert "missing: Archery/v_Archery_g01_c01.avi" in err
+    assert "missing: Archery/v_Archery_g01_c01" in err
     assert "2 videos missing" in err
     assert not download.out.exists()
 

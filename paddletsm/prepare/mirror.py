@@ -1,0 +1,61 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Which classes a mirror image turns into another one, as far as their names tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_WORDS = re.compile(r"左|右|逆时针|顺时针|[a-z]+|\d+|[^\W_]")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_TURNS = re.compile(r"\b(counter|anti)[\s_-]+clockwise\b|\b(ccw|acw|anticlockwise)\b")
+_ENDINGS = ("", "s", "ward", "wards", "hand", "handed", "side")
+_OPPOSITES = {
+    "clockwise": "counterclockwise",
+    "顺时针": "逆时针",
+    "左": "右",
+    **{f"left{ending}": f"right{ending}" for ending in _ENDINGS},
+}
+_OPPOSITES |= {other: word for word, other in _OPPOSITES.items()}
+
+
+@dataclass(frozen=True)
+class MirrorPolicy:
+    """What a mirror image does to the classes.
+
+    Attributes:
+        pairs: classes that it exchanges, (smaller, larger) label.
+        alone: classes that name a direction, whose opposite is no class: never to be mirrored.
+    """
+
+    pairs: tuple[tuple[int, int], ...] = ()
+    alone: tuple[int, ...] = ()
+
+
+def mirror_policy(names: Sequence[str]) -> MirrorPolicy:
+    """Find names with left, right, clockwise or counter-clockwise, and their opposites.
+
+    Words are compared, not letters: "bright" names no direction. What a name does not tell, as the
+    hand of a sign or the reading of a text, is not found.
+    """
+    words = [_words(name) for name in names]
+    labels = {name: label for label, name in enumerate(words)}
+    pairs, alone = [], []
+    for label, name in enumerate(words):
+        if not any(word in _OPPOSITES for word in name):
+            continue
+        other = labels.get(tuple(_OPPOSITES.get(word, word) for word in name))
+        if other is None or other == label:
+            alone.append(label)
+        elif label < other:
+            pairs.append((label, other))
+    return MirrorPolicy(tuple(pairs), tuple(alone))
+
+
+def _words(name: str) -> tuple[str, ...]:
+    """Words of a class name in small letters, all spellings of counter-clockwise as one."""
+    text = _CAMEL.sub(" ", name).lower()
+    spaced = _TURNS.sub("counterclockwise", text.replace("_", " "))
+    return tuple("clockwise" if word == "cw" else word for word in _WORDS.findall(spaced))
