@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from paddletsm.data.transforms.compose import (
     TRANSFORMS,
     Transform,
     number_range,
+    probability,
     whole_number,
 )
+from paddletsm.data.types import Clip
 
 
 class _RandomCrop(Transform):
@@ -144,22 +147,78 @@ class RandomResizedCrop(_RandomCrop):
 class RandomFlip(Transform):
     """Mirror the whole clip left to right with a probability.
 
-    Not for data sets whose labels tell left from right.
+    Where labels tell left from right, ``label_map`` has to name every class that a mirror turns
+    into another one. A mirrored clip of such a class gets the label of the other; all other
+    classes keep theirs.
 
     Args:
         p: probability, 0..1.
+        label_map: pairs of class numbers that a mirror exchanges: [[0, 1], [6, 7]].
+        no_flip: class numbers whose clips are never mirrored.
     """
 
     is_random = True
 
-    def __init__(self, p: float = 0.5) -> None:
-        if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
-            raise ValueError(f"p must be a probability in 0..1, not {p!r}")
-        self.p = float(p)
+    def __init__(
+        self,
+        p: float = 0.5,
+        label_map: Sequence[Sequence[int]] = (),
+        no_flip: Sequence[int] = (),
+    ) -> None:
+        self.p = probability("p", p)
+        self.label_map = _exchanged(label_map)
+        self.no_flip = frozenset(_labels("no_flip", no_flip))
+        both = sorted(self.no_flip & self.label_map.keys())
+        if both:
+            raise ValueError(f"no_flip and label_map both name class {both[0]}; keep one of them")
 
-    def apply(self, frames: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-        """Return the frames, or a mirrored view of them."""
-        return functional.flip(frames) if need(rng).random() < self.p else frames
+    @property
+    def labels(self) -> frozenset[int]:
+        """Class numbers that the arguments name."""
+        return self.no_flip | self.label_map.keys()
+
+    def __call__(self, clip: Clip, rng: np.random.Generator | None) -> Clip:
+        """Return the clip, or its mirror image (a view) with the label that belongs to it."""
+        is_drawn = need(rng).random() < self.p
+        if not is_drawn or clip.label in self.no_flip:
+            return clip
+        label = self.label_map.get(clip.label, clip.label)
+        return replace(clip, frames=functional.flip(clip.frames), label=label)
+
+
+def _labels(name: str, values: Sequence[int]) -> tuple[int, ...]:
+    """Check a list of class numbers.
+
+    Raises:
+        ValueError: not a list of whole numbers from 0.
+    """
+    is_list = isinstance(values, Sequence) and not isinstance(values, str)
+    if not is_list or not all(type(value) is int and value >= 0 for value in values):
+        raise ValueError(f"{name} must be a list of class numbers (from 0), not {values!r}")
+    return tuple(values)
+
+
+def _exchanged(pairs: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Make of pairs of classes a map that is its own inverse.
+
+    Raises:
+        ValueError: not pairs of two different classes, or a class in two of them.
+    """
+    if isinstance(pairs, str) or not isinstance(pairs, Sequence):
+        raise ValueError(f"label_map must be a list of pairs, such as [[0, 1], [6, 7]]: {pairs!r}")
+    exchanged: dict[int, int] = {}
+    for pair in pairs:
+        labels = _labels("a pair of label_map", pair)
+        if len(labels) != 2 or labels[0] == labels[1]:
+            raise ValueError(f"label_map: {pair!r} is not a pair of two different classes")
+        for label, other in (labels, labels[::-1]):
+            if label in exchanged:
+                raise ValueError(
+                    f"label_map: class {label} stands in two pairs; a clip that is mirrored twice "
+                    "must have its own label again"
+                )
+            exchanged[label] = other
+    return exchanged
 
 
 def need(rng: np.random.Generator | None) -> np.random.Generator:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -64,6 +64,9 @@ class Normalization(Transform):
         mean: three numbers in 0..1, of R, G, B.
         std: three numbers in 0..1, of R, G, B.
         tensor_shape: of PaddleVideo's files; no effect.
+        on_device: leave the numbers for the network's device: clips become uint8 [V,T,3,H,W], a
+            quarter of the bytes, and who runs the network normalises them. Training, validation
+            and test do; elsewhere ``builders`` takes the key out.
     """
 
     def __init__(
@@ -71,15 +74,39 @@ class Normalization(Transform):
         mean: Sequence[float],
         std: Sequence[float],
         tensor_shape: Sequence[int] | None = None,
+        on_device: bool = False,
     ) -> None:
+        if not isinstance(on_device, bool):
+            raise ValueError(f"on_device must be true or false, not {on_device!r}")
+        self.on_device = on_device
         self.mean = three_numbers("mean", mean)
         self.std = three_numbers("std", std)
         if min(self.std) <= 0:
             raise ValueError(f"std must be above 0, not {list(self.std)}")
 
     def apply(self, frames: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-        """Return the normalised frames, see ``functional.normalize``."""
-        return functional.normalize(frames, self.mean, self.std)
+        """Return the normalised frames, see ``functional.normalize``; uint8 ones ``on_device``."""
+        return self.write(frames, None)
+
+    def write(
+        self,
+        frames: np.ndarray,
+        destination: Callable[[tuple[int, ...], np.dtype], np.ndarray | None] | None,
+    ) -> np.ndarray:
+        """Normalise uint8 [V,T,H,W,3] into memory that ``destination`` offers, or new memory.
+
+        Args:
+            frames: of a clip.
+            destination: called with shape and dtype of the result; returns a contiguous array of
+                them, or None.
+        """
+        views, segments, height, width, _ = frames.shape
+        shape = (views, segments, 3, height, width)
+        dtype = np.dtype(np.uint8 if self.on_device else np.float32)
+        out = destination(shape, dtype) if destination is not None else None
+        if self.on_device:
+            return functional.channels_first(frames, out)
+        return functional.normalize(frames, self.mean, self.std, out)
 
 
 def three_numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:
@@ -107,6 +134,28 @@ def whole_number(name: str, value: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} must be a whole number, 1 or more, not {value!r}")
     return value
+
+
+def number(name: str, value: float, *, low: float, high: float) -> float:
+    """Check a number that has bounds.
+
+    Raises:
+        ValueError: not a number in low..high.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise ValueError(f"{name} must be a number in {low:g}..{high:g}, not {value!r}")
+    return float(value)
+
+
+def probability(name: str, value: float) -> float:
+    """Check a probability.
+
+    Raises:
+        ValueError: not a number in 0..1.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must be a probability in 0..1, not {value!r}")
+    return float(value)
 
 
 def number_range(name: str, values: Sequence[float]) -> tuple[float, float]:

@@ -74,7 +74,7 @@ class CenterCrop(_Crop):
 
 @TRANSFORMS.register
 class ThreeCrop(_Crop):
-    """Three squares along the long side: start, end, middle. Three views of each.
+    """Three squares along the long side: start, end, middle. First all clips at the start.
 
     Args:
         target_size: their side in pixels.
@@ -90,7 +90,7 @@ class ThreeCrop(_Crop):
 
 @TRANSFORMS.register
 class TenCrop(_Crop):
-    """Corners and middle, each also mirrored. Ten views of each.
+    """Corners and middle, each also mirrored. First all clips at the first corner.
 
     Args:
         target_size: their side in pixels.
