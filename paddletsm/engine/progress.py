@@ -6,10 +6,16 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import numpy as np
+
+# The first steps of a process take several times as long as the others.
+_WARM_UP_STEPS = 5
+
+_WITH_TEXT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
 
 @dataclass
@@ -53,39 +59,58 @@ class Meter:
 class Eta:
     """Remaining time from the recent pace of steps and from how long validations took.
 
+    The first steps of a process compile, allocate and fill caches; once there are others, they no
+    longer count. What happens between steps and validations (saving, mostly) is spread over the
+    steps done so far.
+
     Attributes:
         steps_left: training steps still to do.
         validations_left: validations still to do.
         validation_clips: clips of one validation, over the clips of one step; used until the first
             validation has been timed (a forward pass takes about a third of a training step).
+        clock: seconds of a clock that only goes forward.
     """
 
     steps_left: int
     validations_left: int
     validation_clips: float = 0.0
-    _pace: float | None = field(default=None, init=False)
+    clock: Callable[[], float] = time.perf_counter
+    _start: float = field(init=False)
+    _steps: int = field(default=0, init=False)
+    _counted_sec: float = field(default=0.0, init=False)
+    _recent_sec: float = field(default=0.0, init=False)  # weighted sums over recent steps
+    _recent_steps: float = field(default=0.0, init=False)
     _validation_sec: float | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._start = self.clock()
 
     def step(self, seconds: float, steps: int = 1) -> None:
         """Count finished steps; the pace follows the last 50 or so."""
-        pace = seconds / steps
-        weight = 1.0 - 0.98**steps
-        self._pace = pace if self._pace is None else self._pace + weight * (pace - self._pace)
+        # Nothing but warm-up so far: what comes now replaces it.
+        kept = 0.98**steps if self._steps >= _WARM_UP_STEPS else 0.0
+        self._recent_sec = kept * self._recent_sec + seconds
+        self._recent_steps = kept * self._recent_steps + steps
+        self._steps += steps
+        self._counted_sec += seconds
         self.steps_left -= steps
 
     def validation(self, seconds: float) -> None:
         """Count a finished validation."""
         self._validation_sec = seconds
+        self._counted_sec += seconds
         self.validations_left -= 1
 
     def seconds(self) -> float:
         """Estimated seconds left; NaN before the first step."""
-        if self._pace is None:
+        if not self._steps:
             return float("nan")
+        pace = self._recent_sec / self._recent_steps
         validation = self._validation_sec
         if validation is None:
-            validation = self._pace * self.validation_clips / 3.0
-        return self.steps_left * self._pace + self.validations_left * validation
+            validation = pace * self.validation_clips / 3.0
+        other = max(0.0, self.clock() - self._start - self._counted_sec) / self._steps
+        return self.steps_left * (pace + other) + self.validations_left * validation
 
     def __str__(self) -> str:
         seconds = self.seconds()
@@ -107,9 +132,10 @@ class Bar:
             )
 
     def advance(self, steps: int = 1, text: str = "") -> None:
-        """Move on, showing a short text behind the bar."""
+        """Move on, showing a short text behind the bar instead of tqdm's pace and time left."""
         if self._bar is not None:
             if text:
+                self._bar.bar_format = _WITH_TEXT
                 self._bar.set_postfix_str(text, refresh=False)
             self._bar.update(steps)
 

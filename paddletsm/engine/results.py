@@ -14,8 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from paddletsm.data import Sample
-from paddletsm.engine.evaluate import Scored
-from paddletsm.metrics import confusion_matrix, per_class_hits, predicted_labels
+from paddletsm.engine.score_files import FILE_NAME, write_scores
+from paddletsm.engine.scored import Scored
+from paddletsm.engine.writers import ScalarWriter
+from paddletsm.metrics import (
+    confusion_matrix,
+    per_class_hits,
+    precision_and_recall,
+    predicted_labels,
+)
 from paddletsm.utils.io import write_atomic
 from paddletsm.utils.plots import draw_confusion_matrix, draw_curves
 
@@ -23,16 +30,24 @@ logger = logging.getLogger(__name__)
 
 
 class MetricsLog:
-    """metrics.jsonl: one JSON object per record, with split, epoch and step."""
+    """metrics.jsonl: one JSON object per record, with split, epoch and step.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: of the file.
+        writers: other places that get every record, see ``engine/writers.py``.
+    """
+
+    def __init__(self, path: Path, writers: Sequence[ScalarWriter] = ()) -> None:
         self.path = path
+        self.writers = tuple(writers)
 
     def append(self, record: dict[str, Any]) -> None:
         """Write one record; NaN becomes null, as JSON has no NaN."""
         line = json.dumps({key: _json_number(value) for key, value in record.items()})
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+        for writer in self.writers:
+            writer.write(json.loads(line))
 
     def read(self) -> list[dict[str, Any]]:
         """All records; a last line cut off by a crash is left out."""
@@ -52,6 +67,13 @@ class MetricsLog:
         kept = [r for r in self.read() if r.get("step", 0) <= last.get(r.get("split"), step)]
         text = "".join(json.dumps(record) + "\n" for record in kept)
         write_atomic(self.path, text.encode())
+        for writer in self.writers:
+            writer.rewrite(kept)
+
+    def close(self) -> None:
+        """Write what the other places have buffered."""
+        for writer in self.writers:
+            writer.close()
 
 
 def _json_number(value: Any) -> Any:
@@ -72,7 +94,7 @@ def write_test_results(
     names: Sequence[str],
     facts: dict[str, Any],
 ) -> dict[str, Any]:
-    """Write metrics.json, predictions.csv, per_class.csv and confusion_matrix.png.
+    """Write predictions.csv, scores.npz, per_class.csv, confusion_matrix.{csv,png}, metrics.json.
 
     Args:
         folder: created when absent.
@@ -86,9 +108,12 @@ def write_test_results(
     """
     by_id = {sample.id: sample for sample in samples}
     metrics: dict[str, Any] = {key: _json_number(value) for key, value in scored.metrics().items()}
+    metrics["top1_interval"] = [_json_number(value) for value in scored.top1_interval()]
     metrics.update(facts)
-    metrics["failed"] = [{"path": f.path, "reason": f.reason} for f in scored.failures]
-    write_atomic(folder / "metrics.json", json.dumps(metrics, indent=2).encode())
+    metrics["failed"] = [
+        {"path": f.path, "reason": f.reason, "id": f.sample_id, "label": by_id[f.sample_id].label}
+        for f in scored.failures
+    ]
     rows: list[list[Any]] = [
         ["path", "label", "prediction", "score", "label_name", "prediction_name"]
     ]
@@ -105,21 +130,31 @@ def write_test_results(
         label = by_id[failure.sample_id].label
         rows.append([failure.path, label, "", "", names[label], "failed"])
     _write_csv(folder / "predictions.csv", rows)
+    write_scores(folder / FILE_NAME, scored, samples, names)
     matrix = confusion_matrix(scored.scores, scored.labels)
     _write_per_class(folder / "per_class.csv", scored, names)
+    header = [["label \\ prediction", *names]]
+    counts = [[name, *map(int, row)] for name, row in zip(names, matrix, strict=True)]
+    _write_csv(folder / "confusion_matrix.csv", header + counts)
     top1 = metrics["top1"]
     title = f"{facts['model_name']}, top-1 {top1:.1f} %" if top1 is not None else ""
     draw_confusion_matrix(matrix, list(names), folder / "confusion_matrix.png", title)
+    # Last: where it is, the files beside it are of the same test.
+    write_atomic(folder / "metrics.json", json.dumps(metrics, indent=2).encode())
     return metrics
 
 
 def _write_per_class(path: Path, scored: Scored, names: Sequence[str]) -> None:
     all_clips, all_hits = per_class_hits(scored.scores, scored.labels)
-    rows: list[list[Any]] = [["label", "name", "clips", "correct", "top1"]]
+    matrix = confusion_matrix(scored.scores, scored.labels)
+    precision, recall, support = precision_and_recall(matrix)
+    header = ["label", "name", "clips", "correct", "top1", "precision", "recall", "support"]
+    rows: list[list[Any]] = [header]
     for label, name in enumerate(names):
         clips, correct = int(all_clips[label]), int(all_hits[label])
-        top1 = f"{100.0 * correct / clips:.2f}" if clips else ""
-        rows.append([label, name, clips, correct, top1])
+        shares = (100.0 * correct / clips if clips else math.nan, precision[label], recall[label])
+        texts = ["" if math.isnan(share) else f"{share:.2f}" for share in shares]
+        rows.append([label, name, clips, correct, *texts, int(support[label])])
     _write_csv(path, rows)
 
 

@@ -63,15 +63,19 @@ def _plot(axes: Any, records: list[dict[str, Any]], key: str, label: str, **styl
 def draw_confusion_matrix(
     matrix: np.ndarray, names: list[str], path: Path, title: str = ""
 ) -> None:
-    """Draw counts [K, K] as shares of each label's row; numbers where they fit."""
+    """Draw counts [K, K] as shares of each label's row; numbers and names where they fit."""
+    from matplotlib.colors import Normalize, PowerNorm
+
     classes = len(names)
     size = min(20.0, max(4.5, 2.2 + 0.42 * classes))
     figure = _figure(size + 0.8, size)
     axes = figure.subplots()
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    # Without numbers a single error must still be seen: small shares get more of the scale.
+    scale = Normalize(0, 1) if classes <= 20 else PowerNorm(0.5, 0, 1)
+    image = axes.imshow(shares, cmap="Blues", norm=scale)
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the label's clips")
-    if classes <= 60:
+    if classes <= 150:
         axes.set_xticks(range(classes), names, rotation=90, fontsize=8 if classes <= 30 else 6)
         axes.set_yticks(range(classes), names, fontsize=8 if classes <= 30 else 6)
     if classes <= 20:
