@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+from paddletsm.data.balance import BalancedSampling
 from paddletsm.data.datasets import ClipDataset
 from paddletsm.data.index import FORMATS, VIDEO_SUFFIXES, Index, load_index, natural_key
-from paddletsm.data.loader import ClipLoader, eval_batches, train_batches
+from paddletsm.data.loader import ClipLoader, eval_batches, share_order, train_batches
 from paddletsm.data.pipeline import Pipeline, build_pipeline
 from paddletsm.data.readers import READERS, Reader, open_frames, open_video
 from paddletsm.data.sampling import SAMPLERS, sample_dense, sample_segments
@@ -19,6 +20,7 @@ __all__ = [
     "SAMPLERS",
     "TRANSFORMS",
     "VIDEO_SUFFIXES",
+    "BalancedSampling",
     "Batch",
     "Clip",
     "ClipDataset",
@@ -36,5 +38,6 @@ __all__ = [
     "open_video",
     "sample_dense",
     "sample_segments",
+    "share_order",
     "train_batches",
 ]

@@ -1,17 +1,25 @@
 # Copyright (c) 2026 The paddletsm authors.
 # SPDX-License-Identifier: Apache-2.0
-"""OpenCV and decord, imported on first use: most of the package must not pay for them."""
+"""OpenCV, decord and PyAV, imported on first use: most of the package must not pay for them."""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import logging
 import os
+import sys
 from types import ModuleType
+
+import numpy as np
 
 from paddletsm.errors import DataError
 
 logger = logging.getLogger(__name__)
+
+# Set to 1, decord and PyAV may be imported by one process.
+MIX_VARIABLE = "PADDLETSM_MIX_DECODERS"
+NO_PYAV = "PyAV is not installed; install it with pip install 'paddletsm[av]'"
 
 _HEADLESS = (
     "install the build without windows: "
@@ -42,12 +50,34 @@ def opencv() -> ModuleType:
     return cv2
 
 
-@functools.cache
+def decode_image(data: np.ndarray) -> np.ndarray | None:
+    """Decode the bytes of an image file, uint8 [B]; uint8 [H,W,3] RGB, or None when it is none."""
+    cv2 = opencv()
+    if hasattr(cv2, "IMREAD_COLOR_RGB"):  # OpenCV 4.11 and newer: the decoder orders the channels
+        return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
 def decord() -> ModuleType | None:
-    """Return the module ``decord``, or None (logged once) when it cannot be imported."""
-    # decord polls for frames that a truncated file does not have, 10240 times by default, which
-    # looks like a hang. It reads the variable once, hence before the import.
-    os.environ.setdefault("DECORD_EOF_RETRY_MAX", "128")
+    """Return the module ``decord``, or None (logged once) when it cannot be used here."""
+    if _is_risky_beside("av"):
+        _warn_beside_pyav()
+        return None
+    return _decord()
+
+
+@functools.cache
+def _warn_beside_pyav() -> None:
+    logger.warning(
+        "this process has imported PyAV, and decord beside it can crash it: videos are read with "
+        "OpenCV (%s=1 tries decord all the same)",
+        MIX_VARIABLE,
+    )
+
+
+@functools.cache
+def _decord() -> ModuleType | None:
     try:
         import decord as module
     except (ImportError, OSError, RuntimeError) as err:
@@ -57,18 +87,58 @@ def decord() -> ModuleType | None:
     return module
 
 
+def has_pyav() -> bool:
+    """Whether PyAV is installed; imports nothing."""
+    return importlib.util.find_spec("av") is not None
+
+
+def pyav() -> ModuleType:
+    """Return the module ``av``.
+
+    Raises:
+        DataError: it cannot be imported, or decord is imported already.
+    """
+    if _is_risky_beside("decord"):
+        raise DataError(
+            "backend pyav: this process has imported decord already, and both in one process can "
+            "crash it; use one backend for all videos, or read in worker processes (num_workers: "
+            f"1 or more), or set {MIX_VARIABLE}=1 to try"
+        )
+    return _pyav()
+
+
 @functools.cache
-def _fallback_said() -> list[str]:
-    return []
+def _pyav() -> ModuleType:
+    try:
+        import av as module
+    except ImportError as err:
+        raise DataError(f"backend pyav: {NO_PYAV} ({err})") from err
+    module.logging.set_level(module.logging.PANIC)
+    return module
 
 
-def say_fallback(path: str) -> None:
-    """Log, once per process, that OpenCV reads what decord does not."""
-    if not _fallback_said():
-        _fallback_said().append(path)
-        logger.warning("%s: decord fails on it; such files are read with OpenCV", path)
+def _is_risky_beside(other: str) -> bool:
+    """Whether a decoder is imported that has brought its own FFmpeg, as decord and PyAV do.
+
+    The two in one process have crashed Paddle 2.6.2 (double free); OpenCV's has not.
+    """
+    return other in sys.modules and os.environ.get(MIX_VARIABLE) != "1"
 
 
-def decord_errors(module: ModuleType) -> tuple[type[Exception], ...]:
-    """All that decord raises for a file it cannot read."""
+@functools.cache
+def _fallback_said() -> set[str]:
+    return set()
+
+
+def say_fallback(path: str, backend: str) -> None:
+    """Log, once per process and backend, that OpenCV reads what the backend does not."""
+    if backend not in _fallback_said():
+        _fallback_said().add(backend)
+        logger.warning("%s: %s fails on it; such files are read with OpenCV", path, backend)
+
+
+def decoder_errors(module: ModuleType) -> tuple[type[Exception], ...]:
+    """All that decord, or PyAV, raises for a file it cannot read."""
+    if module.__name__ == "av":
+        return (module.error.FFmpegError, EOFError, ValueError)
     return (module.DECORDError, module.DECORDLimitReachedError, RuntimeError, AssertionError)

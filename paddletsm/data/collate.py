@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from paddletsm.data.shared import Place, Slots
 from paddletsm.data.types import Batch, Failure, Sample
 from paddletsm.errors import DataError
 
@@ -19,9 +20,18 @@ class PendingBatch:
     Args:
         samples: in the order of the rows.
         epoch: of the random draws.
+        slots: memory that is shared with workers.
+        clip: shape and dtype that the clips probably have; then they get shared memory.
     """
 
-    def __init__(self, samples: Sequence[Sample], epoch: int) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        epoch: int,
+        *,
+        slots: Slots | None = None,
+        clip: tuple[tuple[int, ...], np.dtype] | None = None,
+    ) -> None:
         self.samples = tuple(samples)
         self.epoch = epoch
         self.is_cancelled = False
@@ -29,31 +39,56 @@ class PendingBatch:
         self._settled = threading.Event()
         self._waiting = len(self.samples)
         self._clips: np.ndarray | None = None
+        self._labels = np.full(len(self.samples), -1, np.int64)
+        self._times: dict[int, Mapping[str, float]] = {}
         self._failures: dict[int, Failure] = {}
         self._error: Exception | None = None
+        self._slots = slots
+        self._shared: tuple[int, np.ndarray] | None = None
+        if slots is not None and clip is not None:
+            self._shared = slots.take((len(self.samples), *clip[0]), clip[1])
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def row(self, i: int, shape: Sequence[int]) -> np.ndarray:
-        """Return the place of clip ``i``, float32 [V,T,3,H,W].
+    def place(self, i: int) -> Place | None:
+        """Return where a worker may put clip ``i``, if it has the expected shape and dtype."""
+        if self._shared is None:
+            return None
+        slot, clips = self._shared
+        size = self._slots.size(slot)
+        return Place(slot, size, i * clips[0].nbytes, clips.shape[1:], clips.dtype.name)
+
+    def find_row(self, i: int, shape: Sequence[int], dtype: np.dtype | str) -> np.ndarray | None:
+        """Return the place of clip ``i``, or None when the batch holds clips of another shape."""
+        with self._lock:
+            if self._clips is None:
+                shared = None if self._shared is None else self._shared[1]
+                if shared is not None and (shared.shape[1:], shared.dtype) == (tuple(shape), dtype):
+                    self._clips = shared
+                else:
+                    self._clips = np.empty((len(self.samples), *shape), dtype)
+            return self._clips[i] if tuple(shape) == self._clips.shape[1:] else None
+
+    def row(self, i: int, shape: Sequence[int], dtype: np.dtype | str) -> np.ndarray:
+        """Return the place of clip ``i``, [V,T,3,H,W]; all clips of a pipeline have one dtype.
 
         Raises:
             DataError: the batch holds clips of another shape.
         """
-        with self._lock:
-            if self._clips is None:
-                self._clips = np.empty((len(self.samples), *shape), np.float32)
+        found = self.find_row(i, shape, dtype)
+        if found is None:
             held = self._clips.shape[1:]
-        if tuple(shape) != held:
             raise DataError(
                 f"{self.samples[i].path}: its clip is {_shape(shape)}, others of the batch are "
                 f"{_shape(held)}; crop all to one size (CenterCrop), or use batches of 1"
             )
-        return self._clips[i]
+        return found
 
-    def done(self, i: int) -> None:
-        """Row ``i`` is filled."""
+    def done(self, i: int, label: int, times_ms: Mapping[str, float]) -> None:
+        """Row ``i`` is filled, with a clip of a label, maybe that of the sample's mirror image."""
+        self._labels[i] = label
+        self._times[i] = times_ms
         self._count()
 
     def fail(self, i: int, reason: str) -> None:
@@ -88,10 +123,11 @@ class PendingBatch:
             clips = clips[good]
         return Batch(
             clips=clips,
-            labels=np.array([self.samples[i].label for i in good], np.int64),
+            labels=self._labels[good],
             ids=np.array([self.samples[i].id for i in good], np.int64),
             failed=tuple(self._failures[i] for i in sorted(self._failures)),
             wait_s=wait_s,
+            times_ms=tuple(self._times[i] for i in good),
         )
 
     def _count(self) -> None:

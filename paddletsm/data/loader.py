@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import collections
+import logging
 import pickle
 import queue
 import time
@@ -16,9 +17,12 @@ import numpy as np
 from paddletsm.data import backends
 from paddletsm.data.collate import PendingBatch
 from paddletsm.data.datasets import ClipDataset
-from paddletsm.data.runners import ProcessRunner, Runner, Tasks, ThreadRunner
-from paddletsm.data.types import Batch
+from paddletsm.data.runners import ProcessRunner, Runner, Service, Tasks, ThreadRunner
+from paddletsm.data.shared import Slots
+from paddletsm.data.types import Batch, Sample
 from paddletsm.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 _POLL_S = 0.1
 
@@ -39,12 +43,25 @@ def train_batches(
         rank: this process, 0..world-1.
         world: number of processes.
 
+    Returns: see ``share_order``.
+    """
+    if n < 0:
+        raise ValueError(f"{n} samples")
+    order = np.random.default_rng((seed, epoch)).permutation(n).astype(np.int64)
+    return share_order(order, batch_size, rank=rank, world=world)
+
+
+def share_order(
+    order: np.ndarray, batch_size: int, *, rank: int = 0, world: int = 1
+) -> list[np.ndarray]:
+    """Return this process's batches of an epoch that draws samples in this order.
+
     Returns: int64 arrays of sample numbers, the same number of arrays on every process. A last
         incomplete slice is dropped unless it is the only one; then it is shared out, and
         processes are at least given one sample, if need be one that another has as well.
     """
+    n = len(order)
     _check_shares(n, batch_size, rank, world)
-    order = np.random.default_rng((seed, epoch)).permutation(n).astype(np.int64)
     step = batch_size * world
     if n < step:
         return [np.array_split(np.resize(order, max(n, world)), world)[rank]] if n else []
@@ -81,8 +98,9 @@ class ClipLoader:
     Args:
         dataset: what to read.
         num_workers: processes that read; 0 reads in one thread of this process.
-        timeout_s: limit for one sample. A worker that passes it is replaced and the sample
-            reported as failed; without workers the iteration ends with a DataError.
+        timeout_s: limit for one sample. A worker that passes it is replaced, another decoder is
+            tried once, and then the sample is reported as failed. A thread cannot be stopped: it
+            is left alone with its sample, and one process reads from then on.
 
     Raises:
         ConfigError: a wrong number, or a pipeline that cannot be sent to a process.
@@ -100,9 +118,19 @@ class ClipLoader:
         self.dataset = dataset
         self.num_workers = num_workers
         self._tasks: Tasks = queue.SimpleQueue()
-        self._runners = _make_runners(dataset, num_workers, timeout_s, self._tasks)
+        self._timeout_s = timeout_s
+        self._slots = Slots(2 * num_workers + 4 if num_workers else 0)
+        self._runners = self._make_runners()
+        self._clip: tuple[tuple[int, ...], np.dtype] | None = None  # what the last ones were like
         self._is_started = False
-        self._finalizer = weakref.finalize(self, _close, self._runners, self._tasks)
+        self._finalizer = weakref.finalize(self, _close, self._runners, self._tasks, self._slots)
+
+    def _make_runners(self) -> list[Runner]:
+        if self.num_workers == 0:
+            return [ThreadRunner(self._tasks, self._timeout_s, self.dataset)]
+        service = Service(self.dataset, _pickled(self.dataset), self._slots)
+        count = range(self.num_workers)
+        return [ProcessRunner(self._tasks, self._timeout_s, service) for _ in count]
 
     def iterate(self, batches: Iterable[Sequence[int]], epoch: int = 0) -> Iterator[Batch]:
         """Yield a batch for each list of sample numbers, in their order.
@@ -115,8 +143,23 @@ class ClipLoader:
             epoch: of the random draws.
 
         Raises:
-            DataError: clips of different shape in a batch; a stuck sample without workers.
+            DataError: clips of different shape in a batch.
             RuntimeError: the loader is closed, or a component has a bug (with its traceback).
+        """
+        samples = self.dataset.samples
+        return self.iterate_samples(([samples[i] for i in numbers] for numbers in batches), epoch)
+
+    def iterate_samples(
+        self, batches: Iterable[Sequence[Sample]], epoch: int = 0
+    ) -> Iterator[Batch]:
+        """Yield a batch for each list of samples, which need not be those of the data set.
+
+        Args:
+            batches: samples; taken as they are needed, two lists or more ahead.
+            epoch: of the random draws.
+
+        Raises:
+            DataError, RuntimeError: see ``iterate``.
         """
         if not self._finalizer.alive:
             raise RuntimeError("the loader is closed")
@@ -126,7 +169,7 @@ class ClipLoader:
                 runner.start()
         return self._iterate(iter(batches), epoch)
 
-    def _iterate(self, batches: Iterator[Sequence[int]], epoch: int) -> Iterator[Batch]:
+    def _iterate(self, batches: Iterator[Sequence[Sample]], epoch: int) -> Iterator[Batch]:
         pending: collections.deque[PendingBatch] = collections.deque()
         try:
             while True:
@@ -136,6 +179,8 @@ class ClipLoader:
                 start = time.perf_counter()
                 self._wait(pending[0])
                 batch = pending.popleft().result(time.perf_counter() - start)
+                if batch.clips is not None:
+                    self._clip = (batch.clips.shape[1:], batch.clips.dtype)
                 self._submit_ahead(pending, batches, epoch)
                 yield batch
         finally:
@@ -145,14 +190,14 @@ class ClipLoader:
     def _submit_ahead(
         self,
         pending: collections.deque[PendingBatch],
-        batches: Iterator[Sequence[int]],
+        batches: Iterator[Sequence[Sample]],
         epoch: int,
     ) -> None:
         while len(pending) < 2 or sum(map(len, pending)) < 2 * self.num_workers + len(pending[0]):
-            numbers = next(batches, None)
-            if numbers is None:
+            samples = next(batches, None)
+            if samples is None:
                 return
-            batch = PendingBatch([self.dataset.samples[i] for i in numbers], epoch)
+            batch = PendingBatch(samples, epoch, slots=self._slots, clip=self._clip)
             pending.append(batch)
             for row in range(len(batch)):
                 self._tasks.put((batch, row))
@@ -161,8 +206,36 @@ class ClipLoader:
         while not batch.wait(_POLL_S):
             if not self._finalizer.alive:
                 raise RuntimeError("the loader was closed while it was read from")
-            for runner in self._runners:
+            for place, runner in enumerate(self._runners):
                 runner.check_time()
+                if isinstance(runner, ThreadRunner) and runner.is_lost:
+                    self._runners[place] = self._successor(runner)
+
+    def _successor(self, lost: ThreadRunner) -> Runner:
+        """Start what reads instead of a stuck thread, beginning with the sample it is stuck in."""
+        batch, row = lost.current
+        trouble = f"not read within {self._timeout_s:g} s"
+        try:
+            service = Service(self.dataset, _pickled(self.dataset), self._slots)
+        except ConfigError:
+            runner: Runner = ThreadRunner(self._tasks, self._timeout_s, self.dataset)
+        else:
+            runner = ProcessRunner(self._tasks, self._timeout_s, service)
+            logger.warning(
+                "%s: %s; a worker process, which can be stopped, reads from now on "
+                "(num_workers: 1 or more does so from the start)",
+                batch.samples[row].path,
+                trouble,
+            )
+        runner.inherit(batch, row, trouble)
+        runner.start()
+        return runner
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """Process ids of the workers that are alive."""
+        pids = [runner.pid for runner in self._runners if isinstance(runner, ProcessRunner)]
+        return [pid for pid in pids if pid is not None]
 
     def close(self) -> None:
         """End all workers. May be called again."""
@@ -175,23 +248,17 @@ class ClipLoader:
         self.close()
 
 
-def _make_runners(
-    dataset: ClipDataset, num_workers: int, timeout_s: float, tasks: Tasks
-) -> list[Runner]:
-    if num_workers == 0:
-        return [ThreadRunner(tasks, timeout_s, dataset)]
+def _pickled(dataset: ClipDataset) -> bytes:
     try:
-        setup = pickle.dumps(dataset.without_samples())
+        return pickle.dumps(dataset.without_samples())
     except (pickle.PicklingError, AttributeError, TypeError) as err:
         raise ConfigError(
             f"the pipeline cannot be sent to worker processes ({err}); set num_workers: 0, or "
             "define its components at the top level of a module"
         ) from err
-    noted: set[str] = set()
-    return [ProcessRunner(tasks, timeout_s, setup, noted) for _ in range(num_workers)]
 
 
-def _close(runners: Sequence[Runner], tasks: Tasks) -> None:
+def _close(runners: Sequence[Runner], tasks: Tasks, slots: Slots) -> None:
     for runner in runners:
         runner.is_closing = True
         tasks.put(None)
@@ -201,3 +268,4 @@ def _close(runners: Sequence[Runner], tasks: Tasks) -> None:
     for runner in runners:
         if runner.is_alive():
             runner.join(2.0)
+    slots.close()

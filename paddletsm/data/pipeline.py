@@ -4,15 +4,23 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from paddletsm.data.readers import READERS, Reader
 from paddletsm.data.sampling import SAMPLERS
-from paddletsm.data.transforms import TRANSFORMS, Image2Array, Normalization, Transform
+from paddletsm.data.transforms import (
+    TRANSFORMS,
+    Image2Array,
+    Normalization,
+    RandomFlip,
+    Transform,
+)
 from paddletsm.data.types import Clip, Sample
 from paddletsm.errors import ConfigError, DataError
 from paddletsm.registry import Registry
@@ -21,8 +29,16 @@ from paddletsm.utils.text import listing, nearest
 _SECTIONS = ("decode", "sample", "transform")
 
 
+# Asked with shape and dtype of a clip: an array to put it into, or None.
+Destination = Callable[[tuple[int, ...], np.dtype], "np.ndarray | None"]
+
+
 class DecoderLike(Protocol):
-    """What READERS hold: opens the video of a sample."""
+    """What READERS hold: opens the video of a sample.
+
+    It may have a method ``alternative(sample)``: what to read the sample with, or None, when
+    this one hangs or crashes.
+    """
 
     def open(self, sample: Sample) -> Reader:
         """Return a reader; DataError when the sample cannot be read."""
@@ -53,6 +69,7 @@ class Pipeline:
         num_clips: clips that the sampler takes from a video.
         num_crops: crops of each clip; views V = num_clips * num_crops.
         target_size: height and width of the result, None when they depend on the video.
+        normalization: the transform that ends the pipeline.
 
     Raises:
         ConfigError: the parts do not fit together.
@@ -78,6 +95,7 @@ class Pipeline:
             self.num_crops *= transform.num_crops
             self.target_size = transform.output_size(self.target_size)
         self.check()
+        self.normalization = next(t for t in self.transforms if isinstance(t, Normalization))
 
     def check(self) -> None:
         """Check the order of the transforms, and that nothing is drawn where ``valid_mode`` is on.
@@ -103,9 +121,34 @@ class Pipeline:
                 "valid_mode: true; take it out, or set valid_mode: false (training)"
             )
 
+    def check_classes(self, num_classes: int | None) -> None:
+        """Check that flips name no class which the network does not have.
+
+        Raises:
+            ConfigError: they do; the data set's number of classes is ``num_classes``.
+        """
+        for index, transform in enumerate(self.transforms):
+            named = transform.labels if isinstance(transform, RandomFlip) else ()
+            if num_classes is not None and max(named, default=-1) >= num_classes:
+                raise ConfigError(
+                    f"{self.where}.transform[{index}]: RandomFlip: class {max(named)} does not "
+                    f"exist, there are {num_classes} (0 to {num_classes - 1}); is its label_map or "
+                    "no_flip that of another data set?"
+                )
+
     def __call__(self, sample: Sample, rng: np.random.Generator | None = None) -> Clip:
-        """Return the clip float32 [V,T,3,H,W] of a sample; see ``run``."""
+        """Return the clip [V,T,3,H,W] of a sample; see ``run``."""
         return self.run(sample, rng)[0]
+
+    def alternative(self, sample: Sample) -> Pipeline | None:
+        """Return the pipeline with another decoder for the sample, or None where it has none."""
+        find = getattr(self.decoder, "alternative", None)
+        decoder = find(sample) if find else None
+        if decoder is None:
+            return None
+        other = copy.copy(self)
+        other.decoder = decoder
+        return other
 
     def run(
         self, sample: Sample, rng: np.random.Generator | None = None
@@ -116,12 +159,39 @@ class Pipeline:
             sample: what to read.
             rng: generator of the sample's random draws; may be None in a ``valid_mode`` pipeline.
 
-        Returns: the clip, frames float32 [V,T,3,H,W] contiguous, and
-            ``{"open_ms", "decode_ms", "transform_ms"}``.
+        Returns: the clip, frames float32 [V,T,3,H,W] contiguous (uint8 where Normalization is
+            ``on_device``), and ``{"open_ms", "decode_ms", "transform_ms"}``.
 
         Raises:
             DataError: the sample cannot be read, or its frames do not fit the transforms; the
                 message names the path.
+        """
+        clip, times = self.run_into(sample, rng)
+        return clip, {
+            "open_ms": times["open"],
+            "decode_ms": times["seek"] + times["decode"],
+            "transform_ms": times["transform"] + times["normalize"],
+        }
+
+    def run_into(
+        self,
+        sample: Sample,
+        rng: np.random.Generator | None = None,
+        destination: Destination | None = None,
+    ) -> tuple[Clip, dict[str, float]]:
+        """Do as ``run`` does; put the clip, if possible, into memory that is offered.
+
+        Args:
+            sample: what to read.
+            rng: generator of the sample's random draws.
+            destination: offers memory for the clip.
+
+        Returns: the clip, and the milliseconds of "open", "seek" (getting to the frames: decoding
+            what lies before them, reading files), "decode" (their pixels), "transform" and
+            "normalize".
+
+        Raises:
+            DataError: see ``run``.
         """
         start = time.perf_counter()
         reader = self.decoder.open(sample)
@@ -129,6 +199,7 @@ class Pipeline:
             opened = time.perf_counter()
             indices = self.sampler(len(reader), rng)
             frames = reader.get(indices)
+            seek = reader.seek_ms
         finally:
             reader.close()
         decoded = time.perf_counter()
@@ -141,14 +212,19 @@ class Pipeline:
         )
         try:
             for transform in self.transforms:
-                clip = transform(clip, rng)
+                if transform is not self.normalization:
+                    clip = transform(clip, rng)
         except DataError as err:
             raise DataError(f"{sample.path}: {err}") from err
+        transformed = time.perf_counter()
+        clip = replace(clip, frames=self.normalization.write(clip.frames, destination))
         done = time.perf_counter()
         return clip, {
-            "open_ms": 1e3 * (opened - start),
-            "decode_ms": 1e3 * (decoded - opened),
-            "transform_ms": 1e3 * (done - decoded),
+            "open": 1e3 * (opened - start),
+            "seek": seek,
+            "decode": 1e3 * (decoded - opened) - seek,
+            "transform": 1e3 * (transformed - decoded),
+            "normalize": 1e3 * (done - transformed),
         }
 
 

@@ -9,11 +9,15 @@ import logging
 import queue
 import threading
 import time
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from paddletsm.data import workers
 from paddletsm.data.collate import PendingBatch
 from paddletsm.data.datasets import ClipDataset
+from paddletsm.data.shared import Slots
 from paddletsm.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
@@ -37,24 +41,42 @@ class Runner(threading.Thread):
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._deadline: float | None = None
+        self._inherited: tuple[PendingBatch, int, str] | None = None
         self.is_closing = False
+        self.is_lost = False
 
     def run(self) -> None:
         """Serve until closed. An error that is not the sample's goes to whoever waits for it."""
         try:
-            while (task := self._tasks.get()) is not None and not self.is_closing:
-                batch, row = task
-                if batch.is_cancelled:
-                    continue
-                try:
-                    self.serve(batch, row)
-                except Exception as err:  # noqa: BLE001 - raised by the loader's iterator
-                    batch.abort(RuntimeError("the loader is closed") if self.is_closing else err)
+            if self._inherited is not None:
+                self._serve(*self._inherited)
+            while not self.is_lost and (task := self._tasks.get()) is not None:
+                if self.is_closing:
+                    break
+                self._serve(*task)
         finally:
             self.stop()
 
-    def serve(self, batch: PendingBatch, row: int) -> None:
-        """Fill one row of a batch, or note its failure."""
+    def _serve(self, batch: PendingBatch, row: int, trouble: str = "") -> None:
+        if batch.is_cancelled:
+            return
+        try:
+            self.serve(batch, row, trouble)
+        except Exception as err:  # noqa: BLE001 - raised by the loader's iterator
+            batch.abort(RuntimeError("the loader is closed") if self.is_closing else err)
+
+    def inherit(self, batch: PendingBatch, row: int, trouble: str) -> None:
+        """Begin with the sample that another runner was lost with; called before the start."""
+        self._inherited = (batch, row, trouble)
+
+    def serve(self, batch: PendingBatch, row: int, trouble: str = "") -> None:
+        """Fill one row of a batch, or note its failure.
+
+        Args:
+            batch: where the clip goes.
+            row: its place there.
+            trouble: what the usual decoder did with the sample, if another one is to be tried.
+        """
         raise NotImplementedError
 
     def check_time(self) -> None:
@@ -75,51 +97,89 @@ class Runner(threading.Thread):
         with self._lock:
             self._deadline = time.monotonic() + limit_s
 
-    def _stop_clock(self) -> None:
+    def _stop_clock(self) -> bool:
+        """Return whether the time was over before."""
         with self._lock:
             self._deadline = None
+            return self.is_lost
 
 
 class ThreadRunner(Runner):
-    """Reads in this process. It cannot be cut off: a stuck sample ends the iteration."""
+    """Reads in this process.
+
+    It cannot be cut off: with a stuck sample it is lost, and the loader puts another in its place.
+
+    Attributes:
+        current: the sample that is being read.
+    """
 
     def __init__(self, tasks: Tasks, timeout_s: float, dataset: ClipDataset) -> None:
         super().__init__(tasks, timeout_s)
         self._dataset = dataset
-        self._current: tuple[PendingBatch, int] | None = None
+        self.current: tuple[PendingBatch, int] | None = None
 
-    def serve(self, batch: PendingBatch, row: int) -> None:
-        """Read one sample."""
-        self._current = (batch, row)
+    def serve(self, batch: PendingBatch, row: int, trouble: str = "") -> None:
+        """Read one sample, unless it has been trouble to another thread already."""
+        if trouble:
+            batch.fail(row, f"{batch.samples[row].path}: {trouble}")
+            return
+
+        def destination(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+            return None if self.is_lost else batch.find_row(row, shape, dtype)
+
+        self.current = (batch, row)
         self._start_clock(self._timeout_s)
+        failure = clip = times = None
         try:
-            clip = self._dataset.read(batch.samples[row], batch.epoch)
+            clip, times = self._dataset.read_into(batch.samples[row], batch.epoch, destination)
         except DataError as err:
-            batch.fail(row, str(err))
-        else:
-            batch.row(row, clip.frames.shape)[...] = clip.frames
-            batch.done(row)
+            failure = str(err)
         finally:
-            self._stop_clock()
+            is_lost = self._stop_clock()
+        if is_lost:  # too late: another runner has the sample
+            return
+        if clip is None:
+            batch.fail(row, failure)
+            return
+        target = batch.row(row, clip.frames.shape, clip.frames.dtype)
+        if not np.shares_memory(clip.frames, target, max_work=1):
+            target[...] = clip.frames
+        batch.done(row, clip.label, times)
 
     def cut_off(self) -> None:
-        """End the iteration with an error that names the sample."""
-        batch, row = self._current
-        batch.abort(
-            DataError(
-                f"{batch.samples[row].path}: not read within {self._timeout_s:g} s; "
-                "with num_workers of 1 or more such a file is cut off and reported"
-            )
-        )
+        """Give the thread up."""
+        self.is_lost = True
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the processes of a loader have in common.
+
+    Attributes:
+        dataset: what they read from.
+        setup: the same, pickled.
+        slots: memory that they share with this process.
+        noted: messages that have been logged.
+    """
+
+    dataset: ClipDataset
+    setup: bytes
+    slots: Slots
+    noted: set[str] = field(default_factory=set)
 
 
 class ProcessRunner(Runner):
-    """Reads by a process of its own, and replaces it when it dies or is cut off."""
+    """Reads by a process of its own, and replaces it when it dies or is cut off.
 
-    def __init__(self, tasks: Tasks, timeout_s: float, setup: bytes, noted: set[str]) -> None:
+    Args:
+        tasks: shared by all runners of a loader.
+        timeout_s: time limit of one sample.
+        service: what all processes of a loader are started with.
+    """
+
+    def __init__(self, tasks: Tasks, timeout_s: float, service: Service) -> None:
         super().__init__(tasks, timeout_s)
-        self._setup = setup
-        self._noted = noted
+        self._service = service
         self._worker: workers.WorkerProcess | None = None
         self._is_ready = False
         self._is_cut_off = False
@@ -136,11 +196,15 @@ class ProcessRunner(Runner):
             self._start()
         super().run()
 
-    def serve(self, batch: PendingBatch, row: int) -> None:
-        """Have one sample read."""
+    def serve(self, batch: PendingBatch, row: int, trouble: str = "") -> None:
+        """Have one sample read; by another decoder where the first one hangs or crashes."""
+        sample = batch.samples[row]
+        if trouble and self._service.dataset.alternative(sample) is None:
+            batch.fail(row, f"{sample.path}: {trouble}")
+            return
         worker = self._ready_worker()
         try:
-            kind, details = self._exchange(worker, batch, row)
+            kind, details = self._exchange(worker, batch, row, bool(trouble))
         except workers.WorkerDiedError:
             was_late = self._is_cut_off
             how = self._discard()
@@ -151,7 +215,10 @@ class ProcessRunner(Runner):
                 if was_late
                 else f"the worker process died while reading it ({how})"
             )
-            batch.fail(row, f"{batch.samples[row].path}: {reason}")
+            if trouble:
+                batch.fail(row, f"{sample.path}: {trouble}; by another decoder: {reason}")
+            else:
+                self.serve(batch, row, reason)
             return
         except Exception:
             # A clip that does not fit the batch, say: its frames are still in the pipe, so the
@@ -162,21 +229,27 @@ class ProcessRunner(Runner):
             self._discard()
         self._log(details.get("notes", ()))
         if kind == workers.CLIP:
-            batch.done(row)
+            if trouble:
+                self._log([(logging.WARNING, f"{sample.path}: {trouble}; another decoder read it")])
+            batch.done(row, details["label"], details["times"])
         elif kind == workers.FAILED:
-            batch.fail(row, details["reason"])
+            before = f"{sample.path}: {trouble}; by another decoder: " if trouble else ""
+            batch.fail(row, before + details["reason"])
         else:
             raise RuntimeError(f"loader worker: {details['reason']}")
 
     def _exchange(
-        self, worker: workers.WorkerProcess, batch: PendingBatch, row: int
+        self, worker: workers.WorkerProcess, batch: PendingBatch, row: int, is_retry: bool
     ) -> tuple[int, dict[str, Any]]:
         """Ask for a sample within the time limit; a clip goes straight into its row."""
+        request = workers.Request(batch.samples[row], batch.epoch, batch.place(row), is_retry)
         self._start_clock(self._timeout_s)
         try:
-            kind, details = worker.ask(batch.samples[row], batch.epoch)
+            kind, details = worker.ask(request)
             if kind == workers.CLIP:
-                worker.read_frames(batch.row(row, details["shape"]))
+                target = batch.row(row, details["shape"], details["dtype"])
+                if not details["placed"]:
+                    worker.read_frames(target)
             return kind, details
         finally:
             self._stop_clock()
@@ -203,7 +276,8 @@ class ProcessRunner(Runner):
     def _start(self) -> None:
         with self._lock:  # against close(): no process may start behind its back
             if not self.is_closing:
-                self._worker = workers.WorkerProcess(self._setup)
+                service = self._service
+                self._worker = workers.WorkerProcess(service.setup, service.slots.handles)
         self._is_ready = self._is_cut_off = False
 
     def _ready_worker(self) -> workers.WorkerProcess:
@@ -242,6 +316,6 @@ class ProcessRunner(Runner):
 
     def _log(self, notes: list[tuple[int, str]]) -> None:
         for level, message in notes:
-            if message not in self._noted:
-                self._noted.add(message)
+            if message not in self._service.noted:
+                self._service.noted.add(message)
                 logger.log(level, "%s", message)

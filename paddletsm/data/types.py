@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +34,9 @@ class Clip:
     """Frames of one sample on their way through the transforms.
 
     Attributes:
-        frames: uint8 [V,T,H,W,3] RGB; float32 [V,T,3,H,W] once normalised.
-        label: class number of the sample.
+        frames: uint8 [V,T,H,W,3] RGB; float32 [V,T,3,H,W] once normalised, uint8 [V,T,3,H,W]
+            where that is left to the device.
+        label: class number of the sample, or of its mirror image.
         sample_id: id of the sample.
         indices: int64 [num_clips, T], the 0-based frame numbers that were read.
     """
@@ -59,11 +61,13 @@ class Batch:
     """Clips of one batch; samples that failed are absent from the arrays.
 
     Attributes:
-        clips: float32 [N,V,T,3,H,W]; None when every sample of the batch failed.
+        clips: float32 [N,V,T,3,H,W], or uint8 where they are normalised on the device; None when
+            every sample of the batch failed.
         labels: int64 [N].
         ids: int64 [N], sample ids.
         failed: one entry per sample that could not be read.
         wait_s: seconds that the consumer waited for this batch.
+        times_ms: of each clip, milliseconds by stage; see ``Pipeline.run_into``.
     """
 
     clips: np.ndarray | None
@@ -71,3 +75,4 @@ class Batch:
     ids: np.ndarray
     failed: tuple[Failure, ...]
     wait_s: float
+    times_ms: tuple[Mapping[str, float], ...] = ()

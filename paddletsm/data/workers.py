@@ -8,7 +8,9 @@ talks over its standard input and output, so its end, or its parent's, is an end
 
     parent                                   child
     setup: pickled data set            ->    READY or ERROR
-    request: pickled (sample, epoch)   ->    CLIP + frames, FAILED or ERROR
+    request: pickled Request           ->    CLIP (shape, dtype, label) + frames, FAILED or ERROR
+
+The frames of a clip follow through the pipe unless they lie where the request has offered a place.
 """
 
 from __future__ import annotations
@@ -25,12 +27,15 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
 from paddletsm.data import backends
 from paddletsm.data.datasets import ClipDataset
+from paddletsm.data.shared import Place, WorkerSlots
 from paddletsm.data.types import Sample
 from paddletsm.errors import DataError
 
@@ -45,6 +50,23 @@ _BOOTSTRAP = "import sys; sys.path[:] = sys.argv[1:]; import paddletsm.data.work
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
+@dataclass(frozen=True)
+class Request:
+    """What a worker is asked for.
+
+    Attributes:
+        sample: what to read.
+        epoch: of the random draws.
+        place: where the clip may go.
+        is_retry: read it by another decoder, because the usual one hangs or crashes on it.
+    """
+
+    sample: Sample
+    epoch: int
+    place: Place | None = None
+    is_retry: bool = False
+
+
 class WorkerDiedError(Exception):
     """The process ended in the middle of a request."""
 
@@ -54,9 +76,10 @@ class WorkerProcess:
 
     Args:
         setup: the data set, pickled.
+        handles: file descriptors of the shared memories, which the process inherits.
     """
 
-    def __init__(self, setup: bytes) -> None:
+    def __init__(self, setup: bytes, handles: Sequence[int] = ()) -> None:
         flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
         self._process = subprocess.Popen(
             [sys.executable, "-c", _BOOTSTRAP, *sys.path],
@@ -64,12 +87,13 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             bufsize=0,
             pipesize=_PIPE_BYTES,
+            pass_fds=tuple(handles),
             env={**os.environ, **_ONE_THREAD},
             # Out of the terminal's process group: Ctrl-C is the parent's business alone.
             start_new_session=True,
             creationflags=flags,
         )
-        self._setup = setup
+        self._setup = pickle.dumps((setup, tuple(handles)))
 
     @property
     def pid(self) -> int:
@@ -91,19 +115,19 @@ class WorkerProcess:
         self._setup = b""
         return self._receive()
 
-    def ask(self, sample: Sample, epoch: int) -> tuple[int, dict[str, Any]]:
+    def ask(self, request: Request) -> tuple[int, dict[str, Any]]:
         """Send a request and return (kind, details) of the reply.
 
-        Behind a CLIP, whose details hold its shape, ``read_frames`` must follow.
+        Behind a CLIP that is not "placed" (its details hold the shape) ``read_frames`` must follow.
 
         Raises:
             WorkerDiedError: the process ended, or was killed.
         """
-        self._send(pickle.dumps((sample, epoch)))
+        self._send(pickle.dumps(request))
         return self._receive()
 
     def read_frames(self, out: np.ndarray) -> None:
-        """Read a clip straight into ``out``, contiguous float32 of its shape.
+        """Read a clip straight into ``out``, contiguous, of its shape and dtype.
 
         Raises:
             WorkerDiedError: the process ended, or was killed.
@@ -193,45 +217,77 @@ def main() -> None:
     logger.propagate = False
     with contextlib.suppress(BrokenPipeError):  # the parent ended: so does this
         setup = _next_message(requests)
-        dataset = _load(setup, replies) if setup is not None else None
-        if dataset is not None:
+        source = _load(setup, replies) if setup is not None else None
+        if source is not None:
             _reply(replies, READY, {})
-            inbox: queue.SimpleQueue[tuple[Sample, int]] = queue.SimpleQueue()
+            inbox: queue.SimpleQueue[Request] = queue.SimpleQueue()
             threading.Thread(target=_receive_requests, args=(requests, inbox), daemon=True).start()
-            _serve(dataset, inbox, replies, notes)
+            _serve(source, inbox, replies, notes)
 
 
-def _load(setup: bytes, replies: BinaryIO) -> ClipDataset | None:
+class _Source:
+    """Reads clips, where possible into the memory that a request offers."""
+
+    def __init__(self, dataset: ClipDataset, handles: Sequence[int]) -> None:
+        self._dataset = dataset
+        self._slots = WorkerSlots(handles)
+
+    def read(self, request: Request) -> tuple[dict[str, Any], np.ndarray | None]:
+        """Return facts of a clip, and its frames unless they are in their place."""
+        place = request.place
+        offered = None if place is None else self._slots.array(place)
+
+        def destination(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+            fits = offered is not None and (offered.shape, offered.dtype) == (shape, dtype)
+            return offered if fits else None
+
+        other = self._dataset.alternative(request.sample) if request.is_retry else None
+        dataset = self._dataset if other is None else other
+        clip, times = dataset.read_into(request.sample, request.epoch, destination)
+        is_placed = clip.frames is offered
+        facts = {
+            "shape": clip.frames.shape,
+            "dtype": clip.frames.dtype.name,
+            "label": clip.label,
+            "times": times,
+            "placed": is_placed,
+        }
+        return facts, None if is_placed else np.ascontiguousarray(clip.frames)
+
+
+def _load(setup: bytes, replies: BinaryIO) -> _Source | None:
     try:
-        dataset: ClipDataset = pickle.loads(setup)
+        dataset, handles = pickle.loads(setup)
+        source = _Source(pickle.loads(dataset), handles)
         backends.opencv().setNumThreads(0)
     except Exception as err:  # noqa: BLE001 - the parent raises it
         _reply(replies, ERROR, {"reason": f"{type(err).__name__}: {err}"})
         return None
-    return dataset
+    return source
 
 
 def _serve(
-    dataset: ClipDataset,
-    inbox: queue.SimpleQueue[tuple[Sample, int]],
+    source: _Source,
+    inbox: queue.SimpleQueue[Request],
     replies: BinaryIO,
     notes: _Notes,
 ) -> NoReturn:
     while True:
-        sample, epoch = inbox.get()
+        request = inbox.get()
         try:
-            frames = dataset.read(sample, epoch).frames
+            facts, frames = source.read(request)
         except DataError as err:
             _reply(replies, FAILED, {"reason": str(err), "notes": notes.take()})
         except Exception:  # noqa: BLE001 - a bug in a component; the parent raises it
-            text = f"{sample.path}: {traceback.format_exc()}"
+            text = f"{request.sample.path}: {traceback.format_exc()}"
             _reply(replies, ERROR, {"reason": text, "notes": notes.take()})
         else:
-            _reply(replies, CLIP, {"shape": frames.shape, "notes": notes.take()})
-            _write_all(replies, memoryview(np.ascontiguousarray(frames, np.float32)).cast("B"))
+            _reply(replies, CLIP, {**facts, "notes": notes.take()})
+            if frames is not None:
+                _write_all(replies, memoryview(frames).cast("B"))
 
 
-def _receive_requests(requests: BinaryIO, inbox: queue.SimpleQueue[tuple[Sample, int]]) -> NoReturn:
+def _receive_requests(requests: BinaryIO, inbox: queue.SimpleQueue[Request]) -> NoReturn:
     """Run beside the reading: the end of the parent ends a process whose decoder is stuck, too."""
     while True:
         message = _next_message(requests)

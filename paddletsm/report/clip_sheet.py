@@ -100,7 +100,8 @@ def write_sheet(clips: Sequence[SeenClip], path: Path) -> None:
     """Write a PNG: one row per clip, its frames side by side under its label."""
     rows = []
     for clip in clips:
-        strip = np.concatenate([_scaled(frame) for frame in clip.frames], axis=1)
+        scaled = [_scaled(frame) for frame in clip.frames]
+        strip = np.concatenate([_padded(frame, frame.shape[1] + _GAP // 3) for frame in scaled], 1)
         rows += [_caption(f"{clip.title}      {clip.detail}", strip.shape[1]), strip, None]
     width = max(row.shape[1] for row in rows if row is not None)
     gap = np.full((_GAP, width, 3), _BACKGROUND, np.uint8)

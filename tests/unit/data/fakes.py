@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -58,6 +59,21 @@ class FakeDecoder:
             print("a library prints", flush=True)
             logging.getLogger("paddletsm.data").warning("said once")
         return FakeReader(sample.path, sample.id, 20 if what == "large" else 16)
+
+
+class TwoFacedDecoder(FakeDecoder):
+    """Has an alternative, which can read what begins with "first_"."""
+
+    def __init__(self, is_other: bool = False) -> None:
+        self.is_other = is_other
+
+    def open(self, sample: Sample) -> FakeReader:
+        is_fine = self.is_other and sample.path.startswith("first_")
+        path = "ok" if is_fine else sample.path.removeprefix("first_")
+        return super().open(replace(sample, path=path))
+
+    def alternative(self, sample: Sample) -> TwoFacedDecoder:
+        return TwoFacedDecoder(is_other=True)
 
 
 def make_dataset(paths: list[str], *, crop: int | None = 12, seed: int = 0) -> ClipDataset:

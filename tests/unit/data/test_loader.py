@@ -174,8 +174,10 @@ def test_bugs_are_not_failed_samples(num_workers: int) -> None:
 def test_batches_are_read_ahead_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = make_dataset(["ok"] * 40)
     read: list[int] = []
-    original = dataset.read
-    monkeypatch.setattr(dataset, "read", lambda s, e: read.append(s.id) or original(s, e))
+    original = dataset.read_into
+    monkeypatch.setattr(
+        dataset, "read_into", lambda s, e, d: read.append(s.id) or original(s, e, d)
+    )
     with ClipLoader(dataset) as loader:
         batches = loader.iterate(eval_batches(40, 4))
         next(batches)
@@ -218,13 +220,6 @@ def test_stuck_worker_is_cut_off() -> None:
     batches = load(["ok", "stuck/1", "ok", "ok"], 2, 1, timeout_s=0.5)
     assert [batch.ids.tolist() for batch in batches] == [[0], [2, 3]]
     assert "stuck/1: not read within 0.5 s" in batches[0].failed[0].reason
-
-
-def test_stuck_thread_ends_the_iteration() -> None:
-    loader = ClipLoader(make_dataset(["ok", "stuck/1"]), timeout_s=0.3)
-    with pytest.raises(DataError, match=r"stuck/1: not read within 0.3 s; with num_workers"):
-        list(loader.iterate([[0, 1]]))
-    loader._finalizer.detach()  # closing would wait for the thread
 
 
 def test_worker_process_is_light() -> None:
