@@ -7,17 +7,16 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import paddle
-import paddle.nn.functional as F
 
-from paddletsm.data import Batch, ClipLoader, Failure, eval_batches
+from paddletsm.data import Batch, ClipLoader, eval_batches
 from paddletsm.engine.distributed import World, gather
+from paddletsm.engine.scored import Scored
 from paddletsm.errors import PaddleTSMError
-from paddletsm.metrics import METRICS
+from paddletsm.metrics import Average, average_views
 from paddletsm.models import Recognizer2D
 
 logger = logging.getLogger(__name__)
@@ -25,42 +24,10 @@ logger = logging.getLogger(__name__)
 FrameOrder = Literal["ordered", "shuffled", "reversed"]
 FRAME_ORDERS = ("ordered", "shuffled", "reversed")
 
-# Clips of one forward pass, so that ten-crop tests need no more memory than others.
+# Limits of one forward pass, so that a test of many views needs no more memory than another:
+# clips, and pixels of all their frames (16 clips of 8 frames of 256 x 256).
 _MAX_CLIPS = 32
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Scores of a data set, in the order of its list.
-
-    Attributes:
-        ids: sample numbers [N].
-        scores: softmax scores averaged over views [N, K].
-        labels: [N].
-        failures: samples that could not be read; they are in none of the arrays.
-    """
-
-    ids: np.ndarray
-    scores: np.ndarray
-    labels: np.ndarray
-    failures: tuple[Failure, ...]
-
-    def metrics(self) -> dict[str, float]:
-        """top1, top5, mean_class in percent, loss, and the counts they rest on."""
-        values: dict[str, float] = {}
-        for name in METRICS.names():
-            metric = METRICS.get(name)()
-            metric.update(self.ids, self.scores, self.labels)
-            values.update(metric.compute())
-        values["loss"] = self.loss()
-        return {**values, "num_samples": len(self.ids), "num_failed": len(self.failures)}
-
-    def loss(self) -> float:
-        """Mean of -log(score of the label); NaN without samples."""
-        if not len(self.ids):
-            return float("nan")
-        own = np.take_along_axis(self.scores, self.labels[:, None], axis=1)[:, 0]
-        return float(-np.log(np.maximum(own.astype(np.float64), 1e-12)).mean())
+_MAX_PIXELS = 16 * 8 * 256 * 256
 
 
 class EvaluationStoppedError(PaddleTSMError):
@@ -87,7 +54,9 @@ def score_dataset(
     batch_size: int,
     world: World | None = None,
     frame_order: FrameOrder = "ordered",
+    average: Average = "scores",
     amp_level: str | None = None,
+    amp_dtype: str = "float16",
     on_batch: Callable[[int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Scored:
@@ -96,11 +65,14 @@ def score_dataset(
     Args:
         model: the network, not its distributed wrapper; its mode is restored afterwards.
         loader: of the data set.
-        batch_size: samples per batch and process.
+        batch_size: samples per batch and process; fewer are read at once where they have so many
+            views that a batch would hold more than 32 clips.
         world: the processes that share the work.
         frame_order: "shuffled" and "reversed" change the order of the frames of every clip, to see
             whether a network uses it.
+        average: what is averaged over the views of a clip, see ``average_views``.
         amp_level: "O1" or "O2" for a network that is trained in mixed precision.
+        amp_dtype: of it, "float16" or "bfloat16".
         on_batch: called with the number of samples after each batch.
         should_stop: asked after each batch; when it is true on any process, all stop.
 
@@ -109,43 +81,56 @@ def score_dataset(
     """
     world = world or World()
     is_stopped = False
-    ids, scores, labels, failures = [], [], [], []
-    batches = eval_batches(len(loader.dataset), batch_size, rank=world.rank, world=world.size)
-    autocast = paddle.amp.auto_cast(enable=amp_level is not None, level=amp_level or "O1")
+    ids, logits, labels, failures = [], [], [], []
+    pipeline = loader.dataset.pipeline
+    size = bounded_batch(batch_size, pipeline.num_clips * pipeline.num_crops)
+    batches = eval_batches(len(loader.dataset), size, rank=world.rank, world=world.size)
+    autocast = paddle.amp.auto_cast(
+        enable=amp_level is not None, level=amp_level or "O1", dtype=amp_dtype
+    )
     with evaluating(model), autocast:
         for batch in loader.iterate(batches):
             failures.extend(batch.failed)
             if batch.clips is not None:
                 ids.append(batch.ids)
                 labels.append(batch.labels)
-                scores.append(_batch_scores(model, batch, frame_order))
+                logits.append(_batch_logits(model, batch, frame_order, average))
             if on_batch:
                 on_batch(len(batch.ids))
             # A stopped process still meets the others below: they may wait there already.
             is_stopped = should_stop is not None and should_stop()
             if is_stopped:
                 break
-    parts = gather((ids, scores, labels, failures, is_stopped), world)
+    parts = gather((ids, logits, labels, failures, is_stopped), world)
     if any(part[-1] for part in parts):
         raise EvaluationStoppedError("the evaluation was stopped")
-    return _merge(parts, model.head.num_classes)
+    return _merge(parts, model.head.num_classes, average)
 
 
-def _batch_scores(model: Recognizer2D, batch: Batch, frame_order: FrameOrder) -> np.ndarray:
-    """Softmax scores averaged over views, [N, K]."""
+def bounded_batch(batch_size: int, views: int) -> int:
+    """Samples of a batch that together have no more than 32 views; at least 1."""
+    return max(1, min(batch_size, _MAX_CLIPS // views))
+
+
+def _batch_logits(
+    model: Recognizer2D, batch: Batch, frame_order: FrameOrder, average: Average
+) -> np.ndarray:
+    """Views joined: float64 scores [N, K], or where logits are averaged those."""
     clips = reorder_frames(batch.clips, batch.ids, frame_order)
     samples, views = clips.shape[:2]
     flat = clips.reshape(-1, *clips.shape[2:])  # [N*V, T, 3, H, W]
-    parts = [
-        F.softmax(model(paddle.to_tensor(part)).astype("float32"), -1).numpy()
-        for part in _chunks(flat)
-    ]
-    return np.concatenate(parts).reshape(samples, views, -1).mean(1)
+    parts = [model(paddle.to_tensor(part)).astype("float32").numpy() for part in _chunks(flat)]
+    logits = np.concatenate(parts).reshape(samples, views, -1)
+    if average == "logits":
+        return logits.astype(np.float64).mean(1)
+    return average_views(logits, average)
 
 
 def _chunks(clips: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(clips), _MAX_CLIPS):
-        yield clips[start : start + _MAX_CLIPS]
+    pixels = clips[0].size // 3  # of all frames of a clip
+    step = max(1, min(_MAX_CLIPS, _MAX_PIXELS // pixels))
+    for start in range(0, len(clips), step):
+        yield clips[start : start + step]
 
 
 def reorder_frames(clips: np.ndarray, ids: np.ndarray, order: FrameOrder) -> np.ndarray:
@@ -161,10 +146,10 @@ def reorder_frames(clips: np.ndarray, ids: np.ndarray, order: FrameOrder) -> np.
     return shuffled
 
 
-def _merge(parts: list[tuple], num_classes: int) -> Scored:
+def _merge(parts: list[tuple], num_classes: int, average: Average) -> Scored:
     """Join what the processes scored, sorted by sample."""
     ids = [array for part in parts for array in part[0]]
-    scores = [array for part in parts for array in part[1]]
+    joined = [array for part in parts for array in part[1]]
     labels = [array for part in parts for array in part[2]]
     failures = sorted((f for part in parts for f in part[3]), key=lambda f: f.sample_id)
     if not ids:
@@ -172,9 +157,13 @@ def _merge(parts: list[tuple], num_classes: int) -> Scored:
         return Scored(empty, np.zeros((0, num_classes), np.float32), empty, tuple(failures))
     all_ids = np.concatenate(ids)
     order = np.argsort(all_ids)
+    values = np.concatenate(joined)[order]
+    has_logits = average == "logits"
+    scores = average_views(values[:, None], average) if has_logits else values
     return Scored(
         all_ids[order],
-        np.concatenate(scores)[order],
+        scores.astype(np.float32),
         np.concatenate(labels)[order],
         tuple(failures),
+        values.astype(np.float32) if has_logits else None,
     )

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +17,18 @@ import numpy as np
 import paddle
 
 from paddletsm.builders import build_model, class_names, pipeline_hash, resolve_classes
-from paddletsm.config import Config
-from paddletsm.data import Pipeline
+from paddletsm.config import Config, config_hash, dump_config
+from paddletsm.data import ClipDataset, Pipeline
 from paddletsm.engine.distributed import World, join_world, leave_world, select_device
 from paddletsm.engine.evaluate import FrameOrder, score_dataset
 from paddletsm.engine.failures import FailureLog
 from paddletsm.engine.progress import Bar
 from paddletsm.engine.results import write_test_results
+from paddletsm.engine.scored import Scored
 from paddletsm.engine.setup import make_loader, run_folder
 from paddletsm.errors import WeightsError
 from paddletsm.models.weights import load_weights
+from paddletsm.protocols import PROTOCOLS, cautions, protocol_name, with_protocol
 from paddletsm.utils.io import sha256_of
 from paddletsm.version import __version__
 
@@ -37,34 +42,50 @@ def best_weights(config: Config) -> Path:
     return run_folder(config) / f"{config.model_name}_best.pdparams"
 
 
+def _own_weights(config: Config) -> Path:
+    path = best_weights(config)
+    if not path.is_file():
+        raise WeightsError(
+            f"--test needs weights: there are none in {path}; train first, or give them with -w"
+        )
+    return path
+
+
 def run_test(
     config: Config,
     *,
     weights: str | None = None,
     device: str | None = None,
     frame_order: FrameOrder = "ordered",
+    protocol: str | None = None,
+    is_last: bool = True,
 ) -> dict[str, Any]:
     """Score DATASET.test with PIPELINE.test and write the results to the run folder.
+
+    Results of another protocol that ``test/`` holds move to ``test_<protocol>/``.
 
     Args:
         config: the configuration.
         weights: weights of the whole network; the best of the run when not given.
         device: see ``select_device``.
         frame_order: "shuffled" or "reversed" frames go to ``test_<order>/``.
+        protocol: one of ``PROTOCOLS`` instead of PIPELINE.test.
+        is_last: leave the other processes afterwards; False when another test follows.
 
     Returns:
         The content of metrics.json; ``num_failed`` counts samples that could not be read.
 
     Raises:
         WeightsError: no weights, or they do not fit.
+        ConfigError: no such protocol, or one that the configuration cannot be tested with.
     """
+    if protocol is not None:
+        config = with_protocol(config, protocol)
+        for caution in cautions(config):
+            logger.warning("protocol %s: %s", protocol_name(config), caution)
     select_device(device)
     config = resolve_classes(config)
-    path = Path(weights) if weights else best_weights(config)
-    if not weights and not path.is_file():
-        raise WeightsError(
-            f"--test needs weights: there are none in {path}; train first, or give them with -w"
-        )
+    path = Path(weights) if weights else _own_weights(config)
     loader = make_loader(config, "test")
     try:
         model = build_model(config)
@@ -77,6 +98,7 @@ def run_test(
             batch_size=_batch_size(config),
             world=world,
             frame_order=frame_order,
+            average=config.METRIC.average,
             on_batch=bar.advance,
         )
         bar.close()
@@ -84,13 +106,23 @@ def run_test(
         loader.close()
     values = scored.metrics()
     if world.is_main:
-        FailureLog("failed").add(scored.failures, World())
-        folder = run_folder(config) / _FOLDERS[frame_order]
-        facts = _facts(config, path, loader.dataset.pipeline, frame_order)
-        samples = loader.dataset.samples
-        values = write_test_results(folder, scored, samples, class_names(config), facts)
-        _report(values, folder)
-    leave_world(world)
+        values = _write(config, scored, loader.dataset, path, frame_order)
+    if is_last:
+        leave_world(world)
+    return values
+
+
+def _write(
+    config: Config, scored: Scored, dataset: ClipDataset, weights: Path, frame_order: FrameOrder
+) -> dict[str, Any]:
+    """Write the files of a test; returns the content of metrics.json."""
+    FailureLog("failed").add(scored.failures, World())
+    folder = run_folder(config) / _FOLDERS[frame_order]
+    facts = _facts(config, weights, dataset.pipeline, frame_order)
+    _keep_earlier(folder, facts["protocol"]["name"])
+    dump_config(config, folder / "config.yaml")
+    values = write_test_results(folder, scored, dataset.samples, class_names(config), facts)
+    _report(values, folder)
     return values
 
 
@@ -106,12 +138,15 @@ def _facts(
     return {
         "model_name": config.model_name,
         "protocol": {
+            "name": protocol_name(config),
             "segments": pipeline.num_seg,
             "clips": pipeline.num_clips,
             "crops": pipeline.num_crops,
-            "average": "scores",
+            "size": pipeline.target_size,
+            "average": config.METRIC.average,
             "frame_order": frame_order,
         },
+        "config_sha256": config_hash(config),
         "pipeline_sha256": pipeline_hash(config, "test"),
         "weights": str(weights),
         "weights_sha256": sha256_of(weights),
@@ -127,19 +162,44 @@ def _facts(
 def _report(values: dict[str, Any], folder: Path) -> None:
     protocol = values["protocol"]
     logger.info(
-        "test of %d clips (%d segments x %d clips x %d crops, scores averaged%s): "
-        "top1 %.2f  top5 %.2f  mean class %.2f  loss %.4f  failed %d",
+        "test of %d clips (protocol %s: %d segments x %d clips x %d crops, %s averaged%s): "
+        "top1 %.2f (95 %% interval %.2f to %.2f)  top5 %.2f  mean class %.2f  loss %.4f  failed %d",
         values["num_samples"],
+        protocol["name"],
         protocol["segments"],
         protocol["clips"],
         protocol["crops"],
+        protocol["average"],
         "" if protocol["frame_order"] == "ordered" else f", frames {protocol['frame_order']}",
         *(
-            float("nan") if values[k] is None else values[k]
-            for k in ("top1", "top5", "mean_class", "loss")
+            float("nan") if value is None else value
+            for value in (
+                values["top1"],
+                *values["top1_interval"],
+                values["top5"],
+                values["mean_class"],
+                values["loss"],
+            )
         ),
         values["num_failed"],
     )
     logger.info(
-        "metrics.json, predictions.csv, per_class.csv, confusion_matrix.png are in %s", folder
+        "metrics.json, predictions.csv, scores.npz, per_class.csv, confusion_matrix.csv and .png, "
+        "config.yaml are in %s",
+        folder,
     )
+
+
+def _keep_earlier(folder: Path, name: str) -> None:
+    """Move results of another named protocol aside: test/ is always the newest test."""
+    try:
+        earlier = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        other = earlier["protocol"]["name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if other == name or other not in PROTOCOLS:
+        return
+    kept = folder.with_name(f"{folder.name}_{other}")
+    shutil.rmtree(kept, ignore_errors=True)
+    os.replace(folder, kept)
+    logger.info("the results of the protocol %s, which %s held, are in %s now", other, folder, kept)

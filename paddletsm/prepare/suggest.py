@@ -161,7 +161,10 @@ def _choose_model(draft: _Draft) -> None:
     for key, value in backbone.items():
         reason = network.reason if key == "name" else ""
         if key == "num_seg":
-            reason = "8 frames of each clip: 16 cost twice as much and gain a point or two"
+            reason = (
+                "8 frames of each clip; 16 cost twice as much, for published gains of 0.1 "
+                "(UCF101) to 5.6 points (Diving48)"
+            )
         draft.add(f"MODEL.backbone.{key}", value, reason)
     if draft.is_tuning:
         draft.add(

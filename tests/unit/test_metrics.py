@@ -11,9 +11,12 @@ from paddletsm.metrics import (
     METRICS,
     MeanClassAccuracy,
     TopK,
+    average_views,
     confusion_matrix,
+    precision_and_recall,
     predicted_labels,
     top_k_hits,
+    wilson_interval,
 )
 
 
@@ -82,3 +85,55 @@ def test_undefined_scores_predict_nothing() -> None:
     scores = np.array([[0.2, 0.8], [np.nan, 1.0]])
     assert predicted_labels(scores).tolist() == [1, -1]
     assert confusion_matrix(scores, np.array([1, 1])).tolist() == [[0, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("hits", "count", "expected"),
+    [
+        # Closed form with z = 1.96: at the ends one bound is z^2 / (n + z^2) away.
+        (0, 10, (0.0, 27.753)),
+        (10, 10, (72.247, 100.0)),
+        (50, 100, (40.383, 59.617)),
+        (945, 1000, (92.909, 95.751)),
+    ],
+)
+def test_wilson_interval(hits: int, count: int, expected: tuple[float, float]) -> None:
+    assert wilson_interval(hits, count) == pytest.approx(expected, abs=2e-3)
+
+
+def test_wilson_interval_of_nothing() -> None:
+    assert np.isnan(wilson_interval(0, 0)).all()
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    drawn = np.random.default_rng(0).binomial(200, 0.9, 2000)
+    covered = [low <= 90 <= high for low, high in (wilson_interval(int(k), 200) for k in drawn)]
+    assert 0.935 < np.mean(covered) < 0.97
+
+
+def test_precision_and_recall_of_a_worked_example() -> None:
+    matrix = np.array([[3, 1, 0], [2, 2, 0], [0, 0, 0]])
+    precision, recall, support = precision_and_recall(matrix)
+    np.testing.assert_allclose(precision, [60, 200 / 3, np.nan])
+    np.testing.assert_allclose(recall, [75, 50, np.nan])
+    assert support.tolist() == [4, 4, 0]
+
+
+def test_average_views_of_a_worked_example() -> None:
+    logits = np.log(np.array([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3]], np.float32)) + 500
+    np.testing.assert_allclose(average_views(logits), [0.5, 0.3, 0.2], atol=1e-6)
+    means = np.sqrt([0.8 * 0.2, 0.1 * 0.5, 0.1 * 0.3])
+    expected = means / means.sum()
+    np.testing.assert_allclose(average_views(logits, "logits"), expected, atol=1e-5)
+    several = np.stack([logits, logits[::-1]])
+    np.testing.assert_allclose(average_views(several), [[0.5, 0.3, 0.2]] * 2, atol=1e-6)
+    one = logits[:1]
+    np.testing.assert_allclose(average_views(one, "logits"), average_views(one), rtol=1e-12)
+    with pytest.raises(ValueError, match="known: scores, logits"):
+        average_views(logits, "prob")
+
+
+def test_undefined_logits_stay_undefined() -> None:
+    logits = np.array([[[0.0, np.nan]], [[np.inf, 0.0]], [[0.0, 0.0]]])
+    for average in ("scores", "logits"):
+        assert np.isnan(average_views(logits, average)).any(1).tolist() == [True, True, False]
