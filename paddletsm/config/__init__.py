@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from paddletsm.config.load import OVERRIDE, dump_config, load_config, with_value
+from paddletsm.config.load import OVERRIDE, config_hash, dump_config, load_config, with_value
 from paddletsm.config.schema import Config
 
-__all__ = ["OVERRIDE", "Config", "dump_config", "load_config", "with_value"]
+__all__ = ["OVERRIDE", "Config", "config_hash", "dump_config", "load_config", "with_value"]

@@ -58,6 +58,10 @@ def check_values(config: Config, checker: Checker) -> None:
         ("log_interval",): config.log_interval,
         ("save_interval",): config.save_interval,
         ("valid_interval",): config.valid_interval,
+        ("keep_checkpoints",): config.keep_checkpoints,
+        ("state_interval",): config.state_interval,
+        ("PRECISE_BN", "clips"): getattr(config.PRECISE_BN, "clips", None),
+        ("OPTIMIZER", "accumulate_steps"): optimizer.accumulate_steps,
         ("DATASET", "batch_size"): data.batch_size,
         ("DATASET", "valid_batch_size"): data.valid_batch_size,
         ("DATASET", "test_batch_size"): data.test_batch_size,
@@ -76,6 +80,7 @@ def check_values(config: Config, checker: Checker) -> None:
         ("MODEL", "label_smoothing"): config.MODEL.label_smoothing,
         ("MODEL", "head", "drop_ratio"): head.drop_ratio,
         ("OPTIMIZER", "momentum"): optimizer.momentum,
+        ("EMA", "decay"): getattr(config.EMA, "decay", None),
     }
     for path, value in fractions.items():
         if value is not None and not 0 <= value < 1:
@@ -92,6 +97,7 @@ def check_values(config: Config, checker: Checker) -> None:
     positive = {
         ("DATASET", "sample_timeout_sec"): data.sample_timeout_sec,
         ("OPTIMIZER", "grad_clip", "value"): getattr(optimizer.grad_clip, "value", None),
+        ("MIX", "alpha"): getattr(config.MIX, "alpha", None),
     }
     for path, value in positive.items():
         if value is not None and value <= 0:
@@ -120,6 +126,30 @@ def _check_backbone(config: Config, checker: Checker) -> None:
         checker.fail((*path, "width"), f"must lie in [{low:g}, {high:g}], not {backbone.width}")
     if backbone.shift_div is not None and backbone.shift_div < 2:
         checker.fail((*path, "shift_div"), f"must be at least 2, not {backbone.shift_div}")
+    if backbone.shift_mode == "online":
+        _check_online(config, checker)
+
+
+def _check_online(config: Config, checker: Checker) -> None:
+    """Refuse what lets a frame see later ones."""
+    backbone = config.MODEL.backbone
+    reasons = {
+        "shift_padding": (
+            backbone.shift_padding == "circulant",
+            "circulant hands the last frame of a clip to the first; use zero",
+        ),
+        "temporal_pool": (bool(backbone.temporal_pool), "it joins each frame with the next one"),
+        "non_local": (
+            backbone.non_local is not None,
+            "non-local blocks compare each frame with all later ones",
+        ),
+    }
+    for key, (holds, reason) in reasons.items():
+        if holds:
+            checker.fail(
+                ("MODEL", "backbone", key),
+                f"shift_mode: online lets no frame see a later one, but {reason}",
+            )
 
 
 def _check_learning_rate(config: Config, checker: Checker) -> None:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -53,6 +55,15 @@ def dump_config(config: Config, path: str | Path) -> None:
     """Write the resolved configuration, readable by ``load_config``."""
     text = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
     write_atomic(path, text.encode())
+
+
+def config_hash(config: Config) -> str:
+    """SHA-256 of the resolved configuration, but for where it writes and what it logs."""
+    values = config.to_dict()
+    for key in ("output_dir", "log_level", "log_interval"):
+        values.pop(key, None)
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def with_value(config: Any, path: Sequence[str], value: Any) -> Any:

@@ -58,6 +58,7 @@ class Model:
     head: Head
     framework: str = "Recognizer2D"
     label_smoothing: float = 0.0
+    class_weights: Literal["balanced"] | tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class Dataset:
     num_workers: int = 0
     sample_timeout_sec: float = 60.0
     max_bad_fraction: float = 0.05
+    sampling: Literal["shuffled", "balanced"] = "shuffled"
     class_names: str | tuple[str, ...] | None = None
     prepare: str | None = None
 
@@ -117,6 +119,7 @@ class LearningRate:
     warmup_epochs: float = 0.0
     warmup_start: float = 0.0
     total_batch_size: int | None = None
+    linear_scaling: bool = True
 
 
 @dataclass(frozen=True)
@@ -146,13 +149,40 @@ class Optimizer:
     weight_decay: WeightDecay | None = None
     grad_clip: GradClip | None = None
     fc_lr_mult: bool = True
+    accumulate_steps: int = 1
+
+
+@dataclass(frozen=True)
+class Mix:
+    """MIX: training clips take in a part of another clip of the batch, their labels likewise."""
+
+    name: Literal["Mixup", "Cutmix"]
+    alpha: float = 0.2
+
+
+@dataclass(frozen=True)
+class Ema:
+    """EMA: validate and save a moving average of the weights."""
+
+    decay: float = 0.9998
+
+
+@dataclass(frozen=True)
+class PreciseBn:
+    """PRECISE_BN: statistics over this many training clips before validating and saving."""
+
+    clips: int = 1024
 
 
 @dataclass(frozen=True)
 class Metric:
-    """METRIC: the names of PaddleVideo are accepted; all of them are exact top-1 and top-5."""
+    """METRIC: the names of PaddleVideo are accepted; all of them are exact top-1 and top-5.
+
+    ``average`` says what is averaged over the views of a clip, in testing and in prediction.
+    """
 
     name: Literal["TopK", "CenterCropMetric", "MultiCropMetric"] = "TopK"
+    average: Literal["scores", "logits"] = "scores"
 
 
 @dataclass(frozen=True)
@@ -176,9 +206,18 @@ class Config:
     epochs: int
     METRIC: Metric = field(default_factory=Metric)
     INFERENCE: Inference | None = None
+    MIX: Mix | None = None
+    EMA: Ema | None = None
+    PRECISE_BN: PreciseBn | None = None
+    sync_bn: bool = False
+    to_static: bool = False
+    cudnn_benchmark: bool = False
     log_interval: int = 20
     save_interval: int = 10
+    keep_checkpoints: int | None = None
+    state_interval: int | None = None
     valid_interval: int = 1
+    writers: tuple[Literal["tensorboard", "visualdl"], ...] = ()
     output_dir: str = "output"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     seed: int = 0

@@ -1,10 +1,11 @@
 # Copyright (c) 2026 The paddletsm authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Weights and resume states on disk: written atomically, read without running code.
+"""Weights and resume states on disk: written atomically, sealed, read without running code.
 
-A resume state is one .npz: arrays "model/<name>" and "optimizer/<name>", and "meta", a JSON text.
-The zip container carries a checksum of every member; names in it are those of the network, not the
-numbered names that Paddle gives parameters in the order of their creation.
+A resume state is one .npz: arrays "model/<name>", "optimizer/<name>|<slot>", "ema/<name>", and
+"meta", a JSON text. Where processes differ, "process<rank>/..." holds what the others have. Names
+are those of the network, not the numbered names that Paddle gives parameters in the order of their
+creation. Behind the content stands its SHA-256.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,14 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from paddletsm.errors import WeightsError
-from paddletsm.utils.io import atomic_path, nearest_file
+from paddletsm.engine.ema import Ema
+from paddletsm.engine.nonfinite import first_broken
+from paddletsm.errors import ConfigError, PaddleTSMError, WeightsError
+from paddletsm.utils.io import atomic_path, nearest_file, seal, sealed_size
 
 logger = logging.getLogger(__name__)
+
+STATISTICS = ("._mean", "._variance")
 
 _KEEP_STATES = 2
 _MASTER = "master"
@@ -36,13 +43,52 @@ _DAMAGED = (
 
 
 def save_weights(model: nn.Layer, path: Path) -> None:
-    """Write the network's tensors as .pdparams."""
+    """Write the network's tensors as .pdparams, with a checksum behind them.
+
+    Raises:
+        PaddleTSMError: a value is not finite; nothing is written.
+    """
+    _refuse_broken(model, path)
     with atomic_path(path) as temporary:
         paddle.save(model.state_dict(), str(temporary))
+        seal(temporary)
+
+
+def _refuse_broken(model: nn.Layer, path: Path) -> None:
+    name = first_broken(model.state_dict().items())
+    if name is not None:
+        raise PaddleTSMError(
+            f"{name} holds values that are not finite since the latest step, so {path.name} is not "
+            "written; lower OPTIMIZER.learning_rate, add warmup_epochs or grad_clip, and start "
+            "anew or --resume from what was saved before"
+        )
+
+
+def remove_old_weights(folder: Path, pattern: str, keep: int) -> None:
+    """Remove all but the newest files of epoch weights."""
+    for old in sorted(folder.glob(pattern))[:-keep]:
+        old.unlink(missing_ok=True)
+
+
+def own_statistics(model: nn.Layer, ema: Ema | None) -> dict[str, np.ndarray]:
+    """What differs between processes in the middle of an epoch: statistics of own clips."""
+    sources = {"model": model.state_dict(), "ema": ema.tensors if ema is not None else {}}
+    return {
+        f"{source}/{name}": tensor.numpy()
+        for source, tensors in sources.items()
+        for name, tensor in tensors.items()
+        if name.endswith(STATISTICS)
+    }
 
 
 def save_state(
-    folder: Path, model: nn.Layer, optimizer: paddle.optimizer.Optimizer, meta: dict[str, Any]
+    folder: Path,
+    model: nn.Layer,
+    optimizer: paddle.optimizer.Optimizer,
+    meta: dict[str, Any],
+    *,
+    ema: Ema | None = None,
+    others: Sequence[dict[str, np.ndarray]] = (),
 ) -> Path:
     """Write a resume state, then remove all but the newest ones.
 
@@ -51,17 +97,36 @@ def save_state(
         model: the network, not its distributed wrapper.
         optimizer: its optimiser.
         meta: JSON-able facts; ``meta["global_step"]`` numbers the state.
+        ema: the averaged weights, if any.
+        others: ``own_statistics`` of the processes 1, 2, ... where they differ.
+
+    Raises:
+        PaddleTSMError: a value is not finite; nothing is written.
     """
+    path = folder / f"resume_step_{meta['global_step']:08d}.npz"
+    _refuse_broken(model, path)
     arrays = {f"model/{name}": tensor.numpy() for name, tensor in model.state_dict().items()}
     for name, tensor in _named_optimizer_state(model, optimizer).items():
         arrays[f"optimizer/{name}"] = tensor.numpy()
+    for name, tensor in (ema.tensors if ema is not None else {}).items():
+        arrays[f"ema/{name}"] = tensor.numpy()
+    for rank, statistics in enumerate(others, 1):
+        arrays.update({f"process{rank}/{name}": array for name, array in statistics.items()})
     arrays["meta"] = np.array(json.dumps(meta))
-    path = folder / f"resume_step_{meta['global_step']:08d}.npz"
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+    with atomic_path(path) as temporary:
+        _write_archive(temporary, arrays)
+        seal(temporary)
     for old in _states(folder)[:-_KEEP_STATES]:
         old.unlink(missing_ok=True)
     return path
+
+
+def _write_archive(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write an .npz; np.savez leaves the archive open when the disk is full, and it complains."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def read_resume_state(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -73,6 +138,8 @@ def read_resume_state(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
     if not path.is_file():
         raise WeightsError(f"--resume: file not found: {path}{nearest_file(path)}")
     try:
+        if sealed_size(path) is None:
+            raise ValueError("its checksum is missing")
         _check_archive(path)
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
@@ -117,14 +184,24 @@ def apply_state(
     arrays: dict[str, np.ndarray],
     model: nn.Layer,
     optimizer: paddle.optimizer.Optimizer,
+    *,
+    ema: Ema | None = None,
 ) -> None:
-    """Put the arrays of a resume state into a network and its optimiser.
+    """Put the arrays of a resume state into a network, its optimiser and its averages.
 
     Raises:
         WeightsError: they are of another network.
+        ConfigError: EMA was added or taken away.
     """
-    tensors = {k.removeprefix("model/"): v for k, v in arrays.items() if k.startswith("model/")}
+    tensors = _below(arrays, "model/")
     own = model.state_dict()
+    averages = {} if ema is None else ema.tensors
+    stated = _below(arrays, "ema/")
+    if bool(averages) != bool(stated):
+        raise ConfigError(
+            f"--resume: {path} was saved {'with' if stated else 'without'} EMA; resuming continues "
+            "the same run, so keep it, or start anew with -w"
+        )
     differing = sorted(
         (set(own) ^ set(tensors))
         | {name for name in set(own) & set(tensors) if not _fits(tensors[name], own[name])}
@@ -133,6 +210,7 @@ def apply_state(
             for key, value in arrays.items()
             if key.startswith("optimizer/") and not _fits(value, own.get(_parameter_of(key)))
         }
+        | {name for name in averages if not _fits(stated.get(name), averages[name])}
     )
     if differing:
         raise WeightsError(
@@ -141,6 +219,8 @@ def apply_state(
         )
     for name, tensor in own.items():
         tensor.set_value(tensors[name].reshape(tensor.shape))
+    for name, tensor in averages.items():
+        tensor.set_value(stated[name].reshape(tensor.shape).astype("float32"))
     parameter_names = {name: p.name for name, p in model.named_parameters()}
     state = {}
     for key, value in arrays.items():
@@ -152,14 +232,43 @@ def apply_state(
     optimizer.set_state_dict(state)
 
 
+def _below(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def of_process(
+    arrays: dict[str, np.ndarray], *, rank: int, size: int
+) -> tuple[dict[str, np.ndarray], bool]:
+    """Arrays of a resume state as one process is to have them.
+
+    Returns:
+        The arrays without those of other processes, and whether they are exactly those that the
+        process had. Another number of processes than the state's continues with the means.
+    """
+    parts = [arrays] + [_below(arrays, f"process{n}/") for n in range(1, _count_processes(arrays))]
+    common = {k: v for k, v in arrays.items() if not k.startswith("process")}
+    if len(parts) == 1:
+        return common, True
+    if len(parts) == size:
+        return {**common, **parts[rank]} if rank else common, True
+    means = {k: np.mean([part[k] for part in parts], 0, dtype=np.float32) for k in parts[1]}
+    return {**common, **means}, False
+
+
+def _count_processes(arrays: dict[str, np.ndarray]) -> int:
+    ranks = [int(m[1]) for m in (re.match(r"process(\d{1,6})/", key) for key in arrays) if m]
+    return 1 + max(ranks, default=0)
+
+
 def _parameter_of(key: str) -> str:
     """Name of the parameter of an "optimizer/<parameter>|<slot>" array."""
     return key.removeprefix("optimizer/").partition("|")[0]
 
 
-def _fits(array: np.ndarray, tensor: paddle.Tensor | None) -> bool:
+def _fits(array: np.ndarray | None, tensor: paddle.Tensor | None) -> bool:
     return (
         tensor is not None
+        and array is not None
         and list(array.shape) == list(tensor.shape)
         and np.issubdtype(array.dtype, np.number)
     )

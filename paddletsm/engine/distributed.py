@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +59,8 @@ def join_world() -> World:
     size = int(os.environ.get("PADDLE_TRAINERS_NUM", "1") or 1)
     if size == 1:
         return World()
-    dist.init_parallel_env()
+    if not dist.is_initialized():  # a test may follow another
+        dist.init_parallel_env()
     return World(dist.get_rank(), dist.get_world_size())
 
 
@@ -84,16 +87,29 @@ def gather(item: Any, world: World) -> list[Any]:
     return items
 
 
-def average_statistics(model: nn.Layer, world: World) -> None:
-    """Average batch normalisation statistics, which every process gathers from its own clips."""
+def without_exchange(network: nn.Layer) -> contextlib.AbstractContextManager[None]:
+    """While entered, a backward pass adds to the gradients of this process alone."""
+    is_wrapped = isinstance(network, paddle.DataParallel)
+    return network.no_sync() if is_wrapped else contextlib.nullcontext()
+
+
+def average_over_processes(tensors: Iterable[paddle.Tensor], world: World) -> None:
+    """Replace tensors by their means over the processes, each of which has its own values."""
     if world.size == 1:
         return
-    for norm in model.sublayers():
-        if isinstance(norm, nn.BatchNorm2D):
-            for statistic in (norm._mean, norm._variance):
-                total = statistic.clone()
-                dist.all_reduce(total)
-                statistic.set_value(total / world.size)
+    for tensor in tensors:
+        total = tensor.clone()
+        dist.all_reduce(total)
+        tensor.set_value(total / world.size)
+
+
+def lost_process(error: RuntimeError) -> str | None:
+    """Name the process whose end made an exchange fail; None for any other error."""
+    text = str(error)
+    if not re.search(r"gloo|nccl|bkcl|hccl|TCPStore", text, re.IGNORECASE):
+        return None
+    found = re.search(r"pair_rank = (\d+)", text)
+    return f"process {found[1]}" if found else "another process"
 
 
 def wait_for_all(world: World) -> None:

@@ -23,6 +23,7 @@ from paddle import nn
 from paddletsm.config.schema import Config
 from paddletsm.engine.schedule import Schedule, cosine, piecewise
 from paddletsm.models import Recognizer2D
+from paddletsm.models.norm_policy import NORMS
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def parameter_multipliers(model: Recognizer2D, fc_lr_mult: bool = True) -> dict[
     norm_names = {
         f"{name}.{suffix}"
         for name, layer in model.named_sublayers()
-        if isinstance(layer, nn.BatchNorm2D)
+        if isinstance(layer, NORMS)
         for suffix in ("weight", "bias")
     }
     weight_rate, bias_rate = (5.0, 10.0) if fc_lr_mult else (1.0, 2.0)
@@ -88,5 +89,6 @@ def build_schedule(config: Config, steps_per_epoch: int, total_batch: int) -> Sc
         curve = piecewise(rate.boundaries, rate.values)
     else:
         curve = cosine(rate.base, rate.final or 0.0, config.epochs)
-    scale = total_batch / rate.total_batch_size if rate.total_batch_size else 1.0
+    is_scaled = rate.total_batch_size and rate.linear_scaling
+    scale = total_batch / rate.total_batch_size if is_scaled else 1.0
     return Schedule(curve, steps_per_epoch, rate.warmup_epochs, rate.warmup_start, scale)

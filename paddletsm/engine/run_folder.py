@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from paddletsm.config import dump_config
 from paddletsm.engine.distributed import wait_for_all
+from paddletsm.engine.environment import describe_environment, write_environment
 from paddletsm.engine.setup import Setup
-from paddletsm.errors import ConfigError
+from paddletsm.utils.io import remove_leftovers
+from paddletsm.utils.locks import locked
 from paddletsm.utils.logging import add_log_file, remove_log_file
 
 logger = logging.getLogger(__name__)
@@ -34,7 +36,9 @@ def opened(setup: Setup) -> Iterator[None]:
             if setup.options.resume is None:
                 _set_aside(setup.folder)
             setup.folder.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(setup.folder)
             dump_config(setup.config, setup.folder / "config.yaml")
+            write_environment(setup.folder / "environment.json", _environment(setup))
         wait_for_all(setup.world)
         # Every process appends its warnings; on several machines the folder may not be shared.
         setup.folder.mkdir(parents=True, exist_ok=True)
@@ -42,30 +46,25 @@ def opened(setup: Setup) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lock a file beside the folder; the system frees it however the process ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such locks: two runs at once are the user's to avoid
-        yield
-        return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f".{folder.name}.lock").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            file.seek(0)
-            raise ConfigError(
-                f"{folder}: process {file.read().strip() or '?'} is training into this folder; "
-                "choose another model_name or --output_dir"
-            ) from err
-        except OSError:  # a file system without locks
-            logger.debug("%s: cannot be locked", folder)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+def _environment(setup: Setup) -> dict[str, Any]:
+    """What the report tells besides the configuration."""
+    valid = setup.valid_loader
+    return {
+        **describe_environment(device=setup.device, processes=setup.world.size),
+        "parameters": setup.model.num_parameters(),
+        "total_batch": setup.total_batch,
+        "training_clips": len(setup.train_loader.dataset),
+        "validation_clips": len(valid.dataset) if valid else 0,
+    }
+
+
+def _locked(folder: Path) -> contextlib.AbstractContextManager[None]:
+    """Lock a file beside the folder."""
+    return locked(
+        folder.parent / f".{folder.name}.lock",
+        message=f"{folder}: process {{pid}} is training into this folder; "
+        "choose another model_name or --output_dir",
+    )
 
 
 def _set_aside(folder: Path) -> None:
@@ -73,7 +72,7 @@ def _set_aside(folder: Path) -> None:
     if not (folder / "config.yaml").exists():
         return
     if not [*folder.glob("*.pdparams"), *folder.glob("resume_step_*.npz")]:
-        for name in ("config.yaml", "train.log", "metrics.jsonl", "curves.png"):
+        for name in ("config.yaml", "environment.json", "train.log", "metrics.jsonl", "curves.png"):
             (folder / name).unlink(missing_ok=True)  # it ended before it had anything to keep
         return
     number = 1

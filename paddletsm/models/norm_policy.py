@@ -14,6 +14,9 @@ from paddletsm.models.non_local import NonLocal
 if TYPE_CHECKING:
     from paddletsm.models.backbone import Backbone
 
+# SyncBatchNorm, of several GPUs, is no BatchNorm2D.
+NORMS = (nn.BatchNorm2D, nn.SyncBatchNorm)
+
 
 @dataclass(frozen=True)
 class NormPolicy:
@@ -62,11 +65,11 @@ class NormPolicy:
         return [layer for group in groups for layer in group]
 
 
-def _norms(backbone: nn.Layer) -> list[nn.BatchNorm2D]:
-    return [layer for layer in backbone.sublayers() if isinstance(layer, nn.BatchNorm2D)]
+def _norms(backbone: nn.Layer) -> list[nn.Layer]:
+    return [layer for layer in backbone.sublayers() if isinstance(layer, NORMS)]
 
 
-def _norms_but_the_first(backbone: nn.Layer) -> list[nn.BatchNorm2D]:
+def _norms_but_the_first(backbone: nn.Layer) -> list[nn.Layer]:
     blocks = [layer for layer in backbone.sublayers() if isinstance(layer, NonLocal)]
     spared = {id(block.norm) for block in blocks}
     return [norm for norm in _norms(backbone)[1:] if id(norm) not in spared]

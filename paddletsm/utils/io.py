@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The paddletsm authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Files: atomic writes, hashes, and a hint for a mistyped path."""
+"""Files: atomic writes, hashes, seals, and a hint for a mistyped path."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from paddletsm.utils.text import nearest
+
+# Behind the content of a sealed file: pickles and zip archives are read up to their own end.
+_SEAL = b"\npaddletsm-sha256:"
+_SEAL_BYTES = len(_SEAL) + 64
 
 
 def nearest_file(path: str | Path) -> str:
@@ -32,7 +36,12 @@ def nearest_file(path: str | Path) -> str:
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is flushed and renamed onto it.
 
-    A reader sees the old file or the new one, never a part, also when the process is killed.
+    A reader sees the old file or the new one, never a part, also when the process is killed or the
+    machine goes down.
+
+    Raises:
+        OSError: naming ``path``: the disk is full, or the folder cannot be written; the old file
+            is as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,8 +56,30 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes private files
         temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as err:
+        if err.filename is None and err.errno is not None:  # a write does not know its file
+            raise OSError(err.errno, err.strerror, str(path)) from err
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a power failure, where the system can."""
+    with contextlib.suppress(OSError, AttributeError):  # Windows opens no folders
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed writers of this folder have left."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def write_atomic(path: str | Path, content: bytes) -> None:
@@ -64,3 +95,34 @@ def sha256_of(path: str | Path) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def seal(path: str | Path) -> None:
+    """Append the SHA-256 of a file's content to it, for pickles and zip archives."""
+    digest = sha256_of(path)
+    with Path(path).open("ab") as file:
+        file.write(_SEAL + digest.encode())
+
+
+def sealed_size(path: str | Path) -> int | None:
+    """Size of the content in front of a seal; None for a file without one.
+
+    Raises:
+        ValueError: the content is not what was sealed.
+    """
+    path = Path(path)
+    size = path.stat().st_size - _SEAL_BYTES
+    if size < 0:
+        return None
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        file.seek(size)
+        mark = file.read(_SEAL_BYTES)
+        if not mark.startswith(_SEAL):
+            return None
+        file.seek(0)
+        while left := size - file.tell():
+            digest.update(file.read(min(left, 1 << 20)))
+    if mark[len(_SEAL) :] != digest.hexdigest().encode():
+        raise ValueError("its checksum is wrong: the file was damaged after it was written")
+    return size

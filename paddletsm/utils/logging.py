@@ -27,6 +27,19 @@ class _BarSafeHandler(logging.Handler):
         sys.stderr.flush()
 
 
+class _LogFile(logging.FileHandler):
+    """Ends with one line instead of a traceback per record when the disk takes no more."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        logging.getLogger("paddletsm").removeHandler(self)
+        reason = error.strerror or error
+        sys.stderr.write(f"{self.baseFilename}: cannot be written any more: {reason}\n")
+
+
 def configure_logging(level: str = "INFO", *, rank: int = 0) -> None:
     """Send the package's records to stderr; processes other than 0 speak from WARNING on."""
     logger = logging.getLogger("paddletsm")
@@ -43,7 +56,7 @@ def configure_logging(level: str = "INFO", *, rank: int = 0) -> None:
 def add_log_file(path: Path) -> logging.Handler:
     """Also append the records to a file; every process appends whole lines to the same one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace", delay=True)
+    handler = _LogFile(path, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(logging.Formatter(_FORMAT, "%Y-%m-%d %H:%M:%S"))
     logging.getLogger("paddletsm").addHandler(handler)
     return handler

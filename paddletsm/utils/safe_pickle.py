@@ -92,11 +92,12 @@ class BoundedReader:
         return line
 
 
-def load_plain(path: str | Path) -> Any:
+def load_plain(path: str | Path, size: int | None = None) -> Any:
     """Read one pickle of arrays and plain containers.
 
     Args:
         path: a pickle of protocol 2 to 5, such as a .pdparams or .pdopt file.
+        size: bytes of the pickle; the whole file when not given.
 
     Returns:
         The object: dict, list, tuple, str, bytes, numbers, None and ``np.ndarray`` (numeric
@@ -107,7 +108,7 @@ def load_plain(path: str | Path) -> Any:
             within a small multiple of the file's size.
     """
     path = Path(path)
-    size = path.stat().st_size
+    size = path.stat().st_size if size is None else size
     with path.open("rb") as file:
         reader = BoundedReader(file, size)
         try:

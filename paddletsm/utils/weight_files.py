@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from paddletsm.errors import WeightsError
-from paddletsm.utils.io import atomic_path, nearest_file
+from paddletsm.utils.io import atomic_path, nearest_file, sealed_size
 from paddletsm.utils.safe_pickle import load_plain
 from paddletsm.utils.text import listing
 from paddletsm.utils.torch_file import LEGACY_MAGIC, ZIP_MAGIC, load_torch
@@ -143,7 +143,11 @@ def _read_paddle(path: Path) -> Any:
         raise WeightsError(f"{path}: this is a PyTorch checkpoint; rename it to .pth")
     if not start.startswith(b"\x80"):
         raise WeightsError(f"{path}: not a Paddle weights file{_looks_like(start)}")
-    return load_plain(path)
+    try:
+        size = sealed_size(path)
+    except ValueError as err:
+        raise WeightsError(f"{path}: {err}; take another copy or an earlier epoch") from err
+    return load_plain(path, size)
 
 
 def _read_torch(path: Path) -> Any:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,17 @@ import pytest
 from paddletsm.engine.checkpoint import (
     apply_state,
     find_state,
+    of_process,
     read_resume_state,
+    remove_old_weights,
     save_state,
     save_weights,
 )
-from paddletsm.errors import WeightsError
+from paddletsm.engine.ema import Ema
+from paddletsm.errors import ConfigError, WeightsError
 from paddletsm.models import Recognizer2D, ResNetTSM, TSMHead
+from paddletsm.models.weights import read_state
+from paddletsm.utils.io import remove_leftovers, sealed_size
 
 
 def make(classes: int = 3) -> tuple[Recognizer2D, paddle.optimizer.Momentum]:
@@ -140,3 +146,91 @@ def test_edited_states_change_nothing(tmp_path: Path, edit: dict[str, np.ndarray
         apply_state(tmp_path, {**arrays, **edit}, model, optimizer)
     for name, tensor in model.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), before[name])
+
+
+def test_a_flipped_bit_in_weights_is_refused(tmp_path: Path) -> None:
+    model, _ = make()
+    path = tmp_path / "a.pdparams"
+    save_weights(model, path)
+    for loaded in (read_state(path), paddle.load(str(path))):  # others read it as ever
+        np.testing.assert_array_equal(
+            np.asarray(loaded["head.fc.weight"]), model.head.fc.weight.numpy()
+        )
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(WeightsError, match=r"a\.pdparams: its checksum is wrong"):
+        read_state(path)
+    paddle.save(model.state_dict(), str(path))  # a file without a seal is read as before
+    assert sealed_size(path) is None
+    assert read_state(path)
+
+
+def test_ema_is_kept_and_cannot_be_added_or_lost(tmp_path: Path) -> None:
+    model, optimizer = make()
+    ema = Ema(model, 0.5)
+    step(model, optimizer, 1)
+    ema.update(0)
+    path = save_state(tmp_path, model, optimizer, {"global_step": 1, **META}, ema=ema)
+    other, other_optimizer = make()
+    other_ema = Ema(other, 0.5)
+    arrays, _ = read_resume_state(path)
+    apply_state(path, arrays, other, other_optimizer, ema=other_ema)
+    for name, tensor in ema.tensors.items():
+        np.testing.assert_array_equal(tensor.numpy(), other_ema.tensors[name].numpy())
+    with pytest.raises(ConfigError, match="saved with EMA"):
+        apply_state(path, arrays, other, other_optimizer)
+    plain = save_state(tmp_path, model, optimizer, {"global_step": 2, **META})
+    with pytest.raises(ConfigError, match="saved without EMA"):
+        apply_state(plain, read_resume_state(plain)[0], other, other_optimizer, ema=other_ema)
+
+
+def test_every_process_gets_its_own_statistics(tmp_path: Path) -> None:
+    model, optimizer = make()
+    name = "model/backbone.bn1._mean"
+    mine = model.backbone.bn1._mean.numpy()
+    others = [{name: mine + 1}, {name: mine + 2}]
+    meta = {"global_step": 1, **META}
+    path = save_state(tmp_path, model, optimizer, meta, others=others)
+    arrays, _ = read_resume_state(path)
+    for rank in range(3):
+        own, is_exact = of_process(arrays, rank=rank, size=3)
+        assert is_exact
+        np.testing.assert_array_equal(own[name], mine + rank)
+        apply_state(path, own, model, optimizer)
+    means, is_exact = of_process(arrays, rank=0, size=2)
+    assert not is_exact
+    np.testing.assert_allclose(means[name], mine + 1)
+
+
+def test_old_weights_and_leftovers_are_removed(tmp_path: Path) -> None:
+    for number in (1, 2, 10):
+        (tmp_path / f"a_epoch_{number:05d}.pdparams").touch()
+    (tmp_path / "a_best.pdparams").touch()
+    (tmp_path / ".a_best.pdparams.x1.tmp").touch()
+    remove_old_weights(tmp_path, "a_epoch_*.pdparams", 2)
+    remove_leftovers(tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["a_best.pdparams", "a_epoch_00002.pdparams", "a_epoch_00010.pdparams"]
+
+
+def test_no_file_outgrows_a_limit_without_a_word(tmp_path: Path) -> None:
+    """As on a full disk: the old file stays, the error names the new one, nothing is left over."""
+    model, optimizer = make()
+    step(model, optimizer, 1)
+    save_weights(model, tmp_path / "a.pdparams")
+    save_state(tmp_path, model, optimizer, {"global_step": 1, **META})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        for write in (
+            lambda: save_weights(model, tmp_path / "a.pdparams"),
+            lambda: save_state(tmp_path, model, optimizer, {"global_step": 2, **META}),
+        ):
+            with pytest.raises(OSError, match="File too large") as caught:
+                write()
+            assert str(tmp_path) in caught.value.filename
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
