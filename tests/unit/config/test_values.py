@@ -202,7 +202,7 @@ def test_missing_names_of_data_that_is_there_are_said_once(
     """Lists without a file of names are PaddleVideo's layout: they train, with numbered classes."""
     lines: list[str] = []
     monkeypatch.setattr(
-        logging.getLogger("paddletsm.builders"),
+        logging.getLogger("paddletsm.builders.classes"),
         "warning",
         lambda text, *args: lines.append(text % args),
     )
