@@ -40,7 +40,24 @@ setup(
             "setuptools",
         ],
         "convert": ["torch>=2.6", "safetensors>=0.4"],
-        "dev": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6", "ruff>=0.6"],
+        "tensorboard": ["tensorboardX>=2.6.2"],
+        "visualdl": ["visualdl>=2.5.3"],
+        # Chromium for the tests that look at the pages; some 300 MB, hence not in dev.
+        "browser": ["PySide6>=6.7"],
+        # Decodes faster than decord; the two are never imported by one process.
+        "av": ["av>=14.2,<20"],
+        # Export to ONNX and int8, and the engine onnxruntime.
+        "onnx": ["onnx>=1.16,<2", "onnxruntime>=1.18,<2"],
+        "openvino": ["openvino>=2024.4"],
+        "dev": [
+            "pytest>=8",
+            "pytest-xdist>=3.5",
+            "hypothesis>=6",
+            "ruff>=0.6",
+            "av>=14.2,<20",
+            "onnx>=1.16,<2",
+            "onnxruntime>=1.18,<2",
+        ],
     },
     entry_points={"console_scripts": ["paddletsm=paddletsm.cli.entry:main"]},
     classifiers=[

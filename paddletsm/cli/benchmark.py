@@ -1,13 +1,19 @@
 # Copyright (c) 2026 The paddletsm authors.
 # SPDX-License-Identifier: Apache-2.0
-"""``paddletsm benchmark``: what the networks of configurations cost."""
+"""``paddletsm benchmark``: what networks and reading clips cost.
+
+model, train, data: measured; --flops: counted.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from paddletsm.cli import benchmark_data, benchmark_model, benchmark_predict, benchmark_stream
 from paddletsm.cli.common import EXIT_OK, add_common_arguments, make_parser, run_command
 from paddletsm.errors import ConfigError
 
@@ -35,14 +41,15 @@ class Complexity:
 
 def build_parser() -> argparse.ArgumentParser:
     """Parser of the command."""
-    parser = make_parser("benchmark", "Measure what a network costs.")
+    parser = make_parser("benchmark", "Measure what a network or reading clips costs.")
+    parser.epilog = "commands: model, train, data, stream; each has its own --help"
     parser.add_argument(
         "--flops",
         action="store_true",
         help="parameters (millions) and multiply-adds (1e9) of one clip of the test pipeline",
     )
     parser.add_argument(
-        "-c", "--config", nargs="+", required=True, metavar="CFG", help="one or more configurations"
+        "-c", "--config", nargs="+", metavar="CFG", help="one or more configurations"
     )
     parser.add_argument(
         "-o",
@@ -53,18 +60,41 @@ def build_parser() -> argparse.ArgumentParser:
         help="replace a value of every configuration; repeatable",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.set_defaults(run=_count)
+    add_common_arguments(parser)
+    return parser
+
+
+def _parser_of(command: str) -> argparse.ArgumentParser:
+    """Parser of one of ``_COMMANDS``."""
+    summary, add_arguments, run = _COMMANDS[command]
+    parser = make_parser(f"benchmark {command}", summary)
+    if parser.prog.endswith(".py"):
+        parser.prog += f" {command}"
+    add_arguments(parser)
+    parser.set_defaults(run=run)
     add_common_arguments(parser)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    return run_command(build_parser(), _run, argv)
+    words = sys.argv[1:] if argv is None else argv
+    if words and words[0] in _COMMANDS:
+        return run_command(_parser_of(words[0]), _run, words[1:])
+    return run_command(build_parser(), _run, words)
 
 
 def _run(args: argparse.Namespace) -> int:
-    if not args.flops:
-        raise ConfigError("say what to measure: --flops")
+    return args.run(args)
+
+
+def _count(args: argparse.Namespace) -> int:
+    if not args.flops or not args.config:
+        raise ConfigError(
+            f"say what to measure: {', '.join(_COMMANDS)} (each with its own --help), or "
+            "--flops -c CFG"
+        )
     measured = [measure_complexity(config, args.override) for config in args.config]
     if args.json:
         print(json.dumps([asdict(one) for one in measured], indent=2))
@@ -104,6 +134,36 @@ def measure_complexity(path: str, overrides: list[str]) -> Complexity:
         clip=(pipeline.num_seg, 3, size, size),
         views=pipeline.num_clips * pipeline.num_crops,
     )
+
+
+# Command -> what it is for, its options, and what runs.
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[..., int]]] = {
+    "model": (
+        "Time the exported network in every engine, beside the same network without shift.",
+        benchmark_model.add_arguments,
+        benchmark_model.run_model,
+    ),
+    "train": (
+        "Time a training step, beside that of the same network without shift.",
+        benchmark_model.add_common_arguments,
+        benchmark_model.run_train,
+    ),
+    "predict": (
+        "Time many files from file to label, beside each stage alone and a plain loop.",
+        benchmark_predict.add_arguments,
+        benchmark_predict.run,
+    ),
+    "data": (
+        "Measure how fast clips are read, and where the time goes.",
+        benchmark_data.add_arguments,
+        benchmark_data.run,
+    ),
+    "stream": (
+        "Time a frame of a stream beside a frame of a clip; push long streams.",
+        benchmark_stream.add_arguments,
+        benchmark_stream.run_stream,
+    ),
+}
 
 
 def _table(measured: list[Complexity]) -> str:

@@ -17,8 +17,15 @@ COMMANDS = {
     "test": ("paddletsm.cli.train", ["--test"], "test a network (main.py --test)"),
     "export": ("paddletsm.cli.export", [], "export a trained network (tools/export_model.py)"),
     "predict": ("paddletsm.cli.predict", [], "classify videos (tools/predict.py)"),
+    "stream": ("paddletsm.cli.stream", [], "events of a stream (tools/predict_stream.py)"),
+    "verify": ("paddletsm.cli.verify", [], "exported = trained? (tools/verify.py)"),
     "convert": ("paddletsm.cli.convert", [], "convert weights (tools/convert_weights.py)"),
+    "check": ("paddletsm.cli.check", [], "check a data set (tools/check_data.py)"),
     "benchmark": ("paddletsm.cli.benchmark", [], "parameters, FLOPs (tools/benchmark.py)"),
+    "fuse": ("paddletsm.cli.fuse", [], "average scores of tests (tools/fuse_scores.py)"),
+    "report": ("paddletsm.cli.report", [], "write report.html anew (tools/report.py)"),
+    "suggest": ("paddletsm.cli.suggest", [], "a config for your data (main.py --suggest)"),
+    "browse": ("paddletsm.cli.browse", [], "look at training clips (tools/prepare_data.py browse)"),
     "prepare": ("paddletsm.cli.prepare", [], "prepare a data set (tools/prepare_data.py)"),
 }
 

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddletsm.cli.common import EXIT_OK, add_common_arguments, make_parser, run_command
-from paddletsm.errors import WeightsError
+from paddletsm.cli.export_formats import add_format_arguments, int8_plan, say_networks
+from paddletsm.cli.export_online import (
+    add_online_arguments,
+    check_online_arguments,
+    next_step,
+    stream_facts,
+)
+from paddletsm.errors import ConfigError, WeightsError
 from paddletsm.utils.io import sha256_of
 
 if TYPE_CHECKING:
@@ -47,8 +54,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="replace a value of the configuration; repeatable",
     )
     parser.add_argument(
+        "--protocol",
+        help="predict with this protocol instead of PIPELINE.test: efficient, accurate, ...",
+    )
+    add_format_arguments(parser)
+    parser.add_argument(
         "--random_weights", action="store_true", help="export an untrained model, for trials only"
     )
+    add_online_arguments(parser)
     add_common_arguments(parser)
     return parser
 
@@ -71,11 +84,20 @@ def _export(args: argparse.Namespace) -> int:
     )
     from paddletsm.config import with_value
     from paddletsm.deploy.export import export_model
+    from paddletsm.protocols import protocol_name, with_protocol
     from paddletsm.utils.threads import import_paddle
 
+    check_online_arguments(args)
     config = load_config(args.config, args.override)
     if config.MODEL.backbone.data_format == "NHWC":  # only fast in training; same weights
         config = with_value(config, ("MODEL", "backbone", "data_format"), "NCHW")
+    if config.MODEL.is_multi_label and (args.online or "int8" in args.format):
+        raise ConfigError(
+            f"{config.place('MODEL', 'loss')}: --online and the format int8 are for networks that "
+            "give a clip one label, not for bce; leave them out"
+        )
+    if args.protocol:
+        config = with_protocol(config, args.protocol)
     weights = _weights_path(args, config)
     labels = class_names(config)
     pipeline = build_data_pipeline(config, "test")
@@ -86,6 +108,10 @@ def _export(args: argparse.Namespace) -> int:
     paddle.seed(config.seed)
     model = build_model(config)
     digest = _load(model, weights)
+    if args.online:
+        folder = _export_online(args, config, model, digest)
+        _report(folder, is_random=weights is None)
+        return EXIT_OK
     folder = export_model(
         model,
         args.output_path or Path("inference") / config.model_name,
@@ -95,10 +121,36 @@ def _export(args: argparse.Namespace) -> int:
         target_size=pipeline.target_size or 0,
         weights_sha256=digest,
         metrics=_measured(config, digest, pipeline_hash(config, "test")),
+        protocol={
+            "name": protocol_name(config),
+            "average": config.METRIC.average,
+            "activation": config.MODEL.activation,
+        },
         meta=model_arguments(config),
+        formats=args.format,
+        int8=int8_plan(args, config, labels),
     )
     _report(folder, is_random=weights is None)
     return EXIT_OK
+
+
+def _export_online(
+    args: argparse.Namespace, config: Config, model: Recognizer2D, digest: str | None
+) -> Path:
+    from paddletsm.builders import class_names, model_arguments, pipeline_hash, pipeline_spec
+    from paddletsm.deploy.online_export import export_online
+
+    return export_online(
+        model,
+        args.output_path or Path("inference") / config.model_name,
+        name=config.model_name,
+        spec=pipeline_spec(config, "test"),
+        labels=class_names(config),
+        facts=stream_facts(args, config),
+        weights_sha256=digest,
+        metrics=_measured(config, digest, pipeline_hash(config, "test")),
+        meta=model_arguments(config),
+    )
 
 
 def _weights_path(args: argparse.Namespace, config: Config) -> Path | None:
@@ -143,16 +195,19 @@ def _measured(config: Config, digest: str | None, pipeline: str) -> dict[str, fl
         digest: SHA-256 of the weights.
         pipeline: ``pipeline_hash`` of the test; figures of other preprocessing are not these.
     """
-    path = Path(config.output_dir) / config.model_name / "test" / "metrics.json"
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if digest is None or not isinstance(metrics, dict):
-        return None
-    if (metrics.get("weights_sha256"), metrics.get("pipeline_sha256")) != (digest, pipeline):
-        return None
-    return {key: value for key, value in metrics.items() if isinstance(value, (int, float))}
+    from paddletsm.protocols import PROTOCOLS
+
+    run = Path(config.output_dir) / config.model_name
+    for folder in ("test", *(f"test_{name}" for name in PROTOCOLS)):
+        try:
+            metrics = json.loads((run / folder / "metrics.json").read_text(encoding="utf-8"))
+            average = metrics.get("protocol", {}).get("average", "scores")
+            tested = (metrics["weights_sha256"], metrics["pipeline_sha256"], average)
+        except (OSError, ValueError, KeyError, AttributeError):
+            continue
+        if tested == (digest, pipeline, config.METRIC.average):
+            return {key: value for key, value in metrics.items() if isinstance(value, (int, float))}
+    return None
 
 
 def _report(folder: Path, *, is_random: bool) -> None:
@@ -162,15 +217,11 @@ def _report(folder: Path, *, is_random: bool) -> None:
     shown = _short_path(folder)
     for name in (*artefact.network_files, FILE_NAME):
         print(f"{shown / name}  {_size(folder / name)}")
-    parity = artefact.parity or {}
-    print(
-        "same as the model: largest difference of logits "
-        f"{parity.get('max_abs_difference', float('nan')):.2g} "
-        f"(allowed {parity.get('allowed', float('nan')):.2g})"
-    )
-    if artefact.metrics and "top1" in artefact.metrics:
-        print(f"measured top-1 of these weights: {artefact.metrics['top1']:.2f} %")
-    print(f"next: python tools/predict.py --model_dir {shown} --input_file CLIP.avi")
+    say_networks(artefact)
+    for key, name in (("top1", "top-1"), ("mAP", "mAP")):
+        if artefact.metrics and key in artefact.metrics:
+            print(f"measured {name} of these weights: {artefact.metrics[key]:.2f} %")
+    print(next_step(artefact, shown))
     if is_random:
         print("note: RANDOM WEIGHTS, see above")
 

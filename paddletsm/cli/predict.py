@@ -5,27 +5,27 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import io
 import sys
-import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddletsm.cli.common import (
-    EXIT_FAILED,
-    EXIT_OK,
     add_common_arguments,
     make_parser,
     parse_bool,
     run_command,
 )
+from paddletsm.cli.predict_run import add_run_arguments, choose_instances, run_predictions
+from paddletsm.cli.timeline import (
+    add_timeline_arguments,
+    check_timeline_arguments,
+    run_timeline,
+)
 from paddletsm.errors import ConfigError
-from paddletsm.utils.text import plural
 
 if TYPE_CHECKING:
-    from paddletsm.deploy import Artefact, Prediction
+    from paddletsm.deploy import Artefact, Predictor
 
 _DEFAULT_ROOT = "inference"
 
@@ -46,8 +46,13 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"folder of an exported model; default: the newest one under {_DEFAULT_ROOT}/",
     )
     parser.add_argument("--top_k", type=int, default=5, help="number of classes to name")
-    parser.add_argument("--output", metavar="FILE", help="also write results to .jsonl or .csv")
     parser.add_argument("--device", help="cpu, gpu or gpu:N; default: cpu")
+    parser.add_argument(
+        "--engine",
+        default="paddle",
+        help="paddle, openvino, onnxruntime, or auto: the fastest that has a file of this model",
+    )
+    parser.add_argument("--precision", default="fp32", help="fp32 or int8")
     parser.add_argument("--batch_size", type=int, default=1, help="views per forward pass")
     parser.add_argument("--cpu_threads", type=int, help="default: the cores this process may use")
     _add_switch(parser, "--enable_mkldnn", default=True, help="oneDNN kernels on the CPU")
@@ -60,6 +65,8 @@ def build_parser() -> argparse.ArgumentParser:
     same.add_argument("--params_file", help=".pdiparams file of the same folder")
     _add_switch(same, "--use_gpu", default=None, help="the same as --device gpu, or cpu")
     _add_switch(same, "--use_tensorrt", default=False, help="TensorRT on a GPU")
+    add_run_arguments(parser)
+    add_timeline_arguments(parser)
     add_common_arguments(parser)
     return parser
 
@@ -80,41 +87,40 @@ def _add_switch(
 
 def _predict(args: argparse.Namespace) -> int:
     # Imported here so that --help answers without NumPy.
-    from paddletsm.deploy.inputs import collect_inputs
-    from paddletsm.deploy.predictor import Predictor
-    from paddletsm.deploy.results import ResultWriter, as_text
+    from paddletsm.deploy.inputs import collect_named
 
     if isinstance(sys.stdout, io.TextIOWrapper):  # names that the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
+    check_timeline_arguments(args)
     if args.top_k < 1:
         raise ConfigError(f"--top_k must be at least 1, not {args.top_k}")
     folder, artefact = find_model(args)
-    paths = collect_inputs(args.input_file, takes_frames=_takes_frames(artefact))
-    predictor = Predictor(
+    clips = collect_named(args.input_file, takes_frames=_takes_frames(artefact))
+    print(f"model: {artefact.model_name} ({folder})")
+    if args.timeline is not None:
+        paths = [clip.path for clip in clips]
+        return run_timeline(args, artefact, paths, lambda: _open(args, folder, 1), folder)
+    return run_predictions(args, artefact, folder, clips, lambda count: _open(args, folder, count))
+
+
+def _open(args: argparse.Namespace, folder: Path, clips: int) -> Predictor:
+    """Open the model for a number of clips."""
+    from paddletsm.deploy.predictor import Predictor
+
+    device = _device(args)
+    return Predictor(
         folder,
-        device=_device(args),
+        device=device,
         threads=args.cpu_threads,
         mkldnn=args.enable_mkldnn,
         batch_size=args.batch_size,
         use_tensorrt=args.use_tensorrt,
+        engine=args.engine,
+        precision=args.precision,
+        num_workers=args.num_workers,
+        instances=choose_instances(args, clips, device),
+        timeout_s=args.timeout,
     )
-    print(f"model: {artefact.model_name} ({folder})")
-    top_k = min(args.top_k, len(artefact.labels))
-    failed = 0
-    start = time.perf_counter()
-    with contextlib.ExitStack() as stack:
-        writer = stack.enter_context(ResultWriter(args.output, top_k)) if args.output else None
-        for prediction in _with_bar(predictor.predict_many(paths, top_k), len(paths)):
-            _say(as_text(prediction))
-            failed += prediction.error is not None
-            if writer is not None:
-                writer.write(prediction)
-    seconds = time.perf_counter() - start
-    rate = f"{len(paths) / seconds:.2f} clips/s"
-    print(f"{plural(len(paths), 'clip')}, {failed} failed, {seconds:.1f} s, {rate}")
-    if args.output:
-        print(f"written: {args.output}")
-    return EXIT_FAILED if failed else EXIT_OK
 
 
 def find_model(args: argparse.Namespace) -> tuple[Path, Artefact]:
@@ -184,23 +190,3 @@ def _device(args: argparse.Namespace) -> str:
 
 def _takes_frames(artefact: Artefact) -> bool:
     return artefact.pipeline.get("decode", {}).get("name") == "FrameDecoder"
-
-
-def _with_bar(predictions: Iterable[Prediction], total: int) -> Iterator[Prediction]:
-    """Show progress on a terminal when there is more than one file."""
-    if total < 2 or not sys.stderr.isatty():
-        yield from predictions
-        return
-    from tqdm import tqdm
-
-    yield from tqdm(predictions, total=total, unit="clip", dynamic_ncols=True)
-
-
-def _say(text: str) -> None:
-    """Print without cutting the progress bar in two."""
-    if sys.stderr.isatty() and sys.stdout.isatty():
-        from tqdm import tqdm
-
-        tqdm.write(text)
-    else:
-        print(text, flush=True)

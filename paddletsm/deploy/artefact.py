@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from paddletsm.errors import ExportError
+from paddletsm.metrics import ACTIVATIONS, AVERAGES, Activation, Average
 from paddletsm.utils.io import nearest_file, sha256_of
 from paddletsm.utils.text import listing
 
@@ -43,6 +44,15 @@ class TensorInfo:
 
 
 @dataclass(frozen=True)
+class StateInfo:
+    """What a frame of a streaming network hands to the next: names of input and output, shape."""
+
+    name: str
+    output: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Artefact:
     """The content of ``inference.yml``.
 
@@ -54,12 +64,18 @@ class Artefact:
         input: clips, [-1, T, 3, H, W] float32.
         output: logits, [-1, K] float32, before softmax.
         pipeline: decode, sample and transform, as in PIPELINE.test of the configuration.
-        protocol: {"clips": temporal views, "crops": spatial views, "average": "scores"}.
+        protocol: {"clips": temporal views, "crops": spatial views, "average": "scores" or
+            "logits", "activation": "softmax" unless stated, "sigmoid" for several labels per
+            clip}, and the name of the protocol where it has one.
         metrics: measured accuracy with this protocol, where known.
         parity: largest difference between the eager and the exported network, and what was allowed.
         files: file name -> SHA-256.
         weights_sha256: hash of the weights file the network was exported from, where known.
         versions: versions of paddletsm, Paddle, NumPy and Python at export.
+        networks: format -> {"files": names, "parity": as above}, and for int8 "accuracy".
+        state: of a streaming network, whose input is a frame, [-1, 3, H, W]; else empty.
+        stream: of a streaming network {"fps": rate of the frames it expects or None,
+            "clip_seconds": of its training clips or None, "average_frames": k}.
     """
 
     model_name: str
@@ -75,22 +91,55 @@ class Artefact:
     metrics: Mapping[str, Any] | None = None
     parity: Mapping[str, float] | None = None
     weights_sha256: str | None = None
+    networks: Mapping[str, Mapping[str, Any]] | None = None
+    state: tuple[StateInfo, ...] = ()
+    stream: Mapping[str, Any] | None = None
 
     @property
-    def network_files(self) -> tuple[str, str]:
-        """Names of the network's structure (.pdmodel before .json) and of its weights.
+    def is_online(self) -> bool:
+        """Whether it takes one frame at a time, with a state."""
+        return self.stream is not None
+
+    @property
+    def average(self) -> Average:
+        """What is averaged over the views of a clip."""
+        return self.protocol.get("average", "scores")
+
+    @property
+    def activation(self) -> Activation:
+        """What makes scores of logits."""
+        return self.protocol.get("activation", "softmax")
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Formats in which the network is there: pdmodel, json, onnx, int8."""
+        return tuple(self.networks) if self.networks else (self._former_format(),)
+
+    def files_of(self, form: str) -> tuple[str, ...]:
+        """Names of the files of one of ``formats``, the structure first."""
+        if self.networks:
+            return tuple(self.networks[form]["files"])
+        suffixes = {Path(name).suffix: name for name in self.files}
+        return suffixes[f".{form}"], suffixes[".pdiparams"]
+
+    @property
+    def network_files(self) -> tuple[str, ...]:
+        """Names of all files of the network.
 
         Raises:
-            ExportError: ``files`` names no such pair.
+            ExportError: there are none.
         """
-        found = {Path(name).suffix: name for name in self.files}
-        structure = found.get(".pdmodel") or found.get(".json")
-        weights = found.get(".pdiparams")
-        if not structure or not weights:
-            raise ExportError(
-                f"{FILE_NAME} names no pair of .pdmodel (or .json) and .pdiparams; {_AGAIN}"
-            )
-        return structure, weights
+        return tuple(name for form in self.formats for name in self.files_of(form))
+
+    def _former_format(self) -> str:
+        """Format of an artefact that was written before there was more than one."""
+        suffixes = {Path(name).suffix for name in self.files}
+        for form in ("pdmodel", "json"):
+            if {f".{form}", ".pdiparams"} <= suffixes:
+                return form
+        raise ExportError(
+            f"{FILE_NAME} names no pair of .pdmodel (or .json) and .pdiparams; {_AGAIN}"
+        )
 
 
 def write_artefact(artefact: Artefact, folder: Path) -> None:
@@ -124,7 +173,6 @@ def read_artefact(folder: str | Path) -> Artefact:
             f"preprocessing of its network; {_AGAIN}, or name another folder with --model_dir"
         )
     artefact = _parse(path)
-    artefact.network_files  # noqa: B018 - refuses a list of files without a network
     _check_files(artefact, folder)
     return artefact
 
@@ -171,9 +219,30 @@ def _parse(path: Path) -> Artefact:
         body["labels"] = tuple(body["labels"])
         for key in ("input", "output"):
             body[key] = TensorInfo(**{**body[key], "shape": tuple(body[key]["shape"])})
-        return Artefact(**body)
+        body["state"] = tuple(
+            StateInfo(**{**item, "shape": tuple(item["shape"])}) for item in body.get("state", ())
+        )
+        artefact = Artefact(**body)
+        _check_networks(artefact)
     except (KeyError, TypeError) as err:
         raise ExportError(f"{path}: incomplete or with unknown keys ({err}); {_AGAIN}") from err
+    known = {"average": (artefact.average, AVERAGES)}
+    known["activation"] = (artefact.activation, ACTIVATIONS)
+    for key, (value, choices) in known.items():
+        if value not in choices:
+            raise ExportError(
+                f"{path}: protocol.{key} {value!r} is unknown to this paddletsm (known: "
+                f"{listing(choices)}); {_AGAIN}"
+            )
+    return artefact
+
+
+def _check_networks(artefact: Artefact) -> None:
+    """Refuse a network of a file that is not among the files with a hash."""
+    for form in artefact.formats:
+        for name in artefact.files_of(form):
+            if name not in artefact.files:
+                raise KeyError(f"networks.{form} names {name}, files does not")
 
 
 def _load_yaml(path: Path) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from paddletsm.deploy.quiet import quiet_paddle
+from paddletsm.deploy.quiet import quiet_paddle, silent_stdout
 from paddletsm.errors import ConfigError, ExportError
 from paddletsm.utils.text import nearest
 from paddletsm.utils.threads import import_paddle, threads_per_process, usable_cores
@@ -37,6 +37,11 @@ _PADDLE_ERRORS = (
 
 class Engine(Protocol):
     """Whatever can run an exported network."""
+
+    @property
+    def output_name(self) -> str:
+        """Name of the logits in the network."""
+        ...
 
     def run(self, clips: np.ndarray) -> np.ndarray:
         """[N, T, 3, H, W] float32 -> logits [N, K] float32, for any N of at least 1."""
@@ -131,7 +136,7 @@ class PaddleEngine:
         import paddle.inference
 
         try:
-            with quiet_paddle():
+            with quiet_paddle(), silent_stdout():
                 return paddle.inference.create_predictor(self._config())
         except _PADDLE_ERRORS as err:
             if not self.uses_mkldnn:

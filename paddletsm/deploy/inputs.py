@@ -9,6 +9,7 @@ import glob
 import os
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from paddletsm.data.index import VIDEO_SUFFIXES
@@ -20,7 +21,25 @@ _IMAGE_SUFFIXES = frozenset(".jpg .jpeg .png .bmp".split())
 _LIST_SUFFIXES = frozenset((".txt", ".list", ".csv"))
 
 
+@dataclass(frozen=True)
+class Named:
+    """A clip that the user means.
+
+    Attributes:
+        path: video file or frame folder; it may be missing.
+        label: last field of its line in a list file, if it has more than one.
+    """
+
+    path: str
+    label: str | None = None
+
+
 def collect_inputs(names: Sequence[str], *, takes_frames: bool = False) -> list[str]:
+    """Expand folders, patterns and list files to paths; see ``collect_named``."""
+    return [clip.path for clip in collect_named(names, takes_frames=takes_frames)]
+
+
+def collect_named(names: Sequence[str], *, takes_frames: bool = False) -> list[Named]:
     """Expand folders, patterns and list files.
 
     Args:
@@ -29,25 +48,25 @@ def collect_inputs(names: Sequence[str], *, takes_frames: bool = False) -> list[
         takes_frames: folders of images are clips too.
 
     Returns:
-        Paths in the order of ``names``; within a folder or pattern sorted. A named or listed file
+        Clips in the order of ``names``; within a folder or pattern sorted. A named or listed file
         may be missing: it then fails on its own, so that the others are still predicted.
 
     Raises:
         DataError: the only name does not exist, or a folder, pattern or list holds no clip.
     """
-    paths: list[str] = []
+    clips: list[Named] = []
     for name in names:
         if os.path.isdir(name):
-            paths += _in_folder(name, takes_frames)
+            clips += map(Named, _in_folder(name, takes_frames))
         elif Path(name).suffix.lower() in _LIST_SUFFIXES and os.path.isfile(name):
-            paths += _in_list(Path(name))
+            clips += _in_list(Path(name))
         elif glob.has_magic(name) and not os.path.exists(name):
-            paths += _in_pattern(name, takes_frames)
+            clips += map(Named, _in_pattern(name, takes_frames))
         elif len(names) == 1 and not os.path.exists(name):
             raise DataError(f"{name} does not exist{nearest_file(name)}")
         else:
-            paths.append(name)
-    return paths
+            clips.append(Named(name))
+    return clips
 
 
 def _in_folder(folder: str, takes_frames: bool) -> list[str]:
@@ -87,7 +106,7 @@ def _in_pattern(pattern: str, takes_frames: bool) -> list[str]:
     return sorted(set(paths))
 
 
-def _in_list(path: Path) -> list[str]:
+def _in_list(path: Path) -> list[Named]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as err:
@@ -97,26 +116,27 @@ def _in_list(path: Path) -> list[str]:
     return [_listed(line, f"{path}:{number}", path.parent) for number, line in enumerate(lines, 1)]
 
 
-def _listed(line: str, where: str, folder: Path) -> str:
-    """Path of one line: all of it where that exists, else its first field."""
+def _listed(line: str, where: str, folder: Path) -> Named:
+    """Clip of one line: all of it where that exists, else its first field."""
     text = line.strip()
     if not text:
         raise DataError(f"{where}: blank line; expected a path")
-    candidates = [text, _first_field(text, where)]
-    for candidate in candidates:
-        for place in (Path(candidate), folder / candidate):
+    whole, fields = Named(text), _fields(text, where)
+    first = Named(fields[0], fields[-1] if len(fields) > 1 else None)
+    for clip in (whole, first):
+        for place in (Path(clip.path), folder / clip.path):
             if place.exists():
-                return str(place)
-    return candidates[-1]  # missing; reported when its turn comes
+                return Named(str(place), clip.label)
+    return first  # missing; reported when its turn comes
 
 
-def _first_field(text: str, where: str) -> str:
+def _fields(text: str, where: str) -> list[str]:
     """Fields are separated by tabs, by commas, or by blanks; a quoted one may hold any of them."""
     try:
         for separator in ("\t", ","):
             if separator in text:
-                return next(csv.reader([text], delimiter=separator, skipinitialspace=True))[0]
+                return next(csv.reader([text], delimiter=separator, skipinitialspace=True))
         fields = shlex.split(text)
     except (ValueError, csv.Error) as err:
         raise DataError(f"{where}: {err}; expected a path, in quotes where it has blanks") from err
-    return fields[0] if fields else text
+    return fields or [text]

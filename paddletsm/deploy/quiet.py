@@ -46,3 +46,39 @@ def quiet_paddle() -> Iterator[None]:
             rest = b"".join(line for line in caught if not _NOISE.match(line))
             if rest.strip():
                 os.write(2, rest)
+
+
+@contextlib.contextmanager
+def silent_stdout() -> Iterator[None]:
+    """Drop what C++ prints to standard output: Paddle 3 does so for each mean of a .json network.
+
+    Results of a command go there, so nothing else may.
+    """
+    sys.stdout.flush()
+    kept = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+@contextlib.contextmanager
+def quiet_stdout() -> Iterator[None]:
+    """Drop what the C++ side prints: Paddle names an operator's check on standard output."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:  # closed: nothing is printed
+        yield
+        return
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

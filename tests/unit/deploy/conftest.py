@@ -16,7 +16,7 @@ import paddle
 import pytest
 
 from paddletsm.deploy import Predictor, export_model
-from paddletsm.deploy import export as export_module
+from paddletsm.deploy import formats as formats_module
 from paddletsm.models import Recognizer2D, ResNetTSM, TSMHead
 from tests.conftest import random_frames, write_video
 
@@ -100,11 +100,11 @@ def artefact_dir(model: Recognizer2D, tmp_path_factory: pytest.TempPathFactory) 
 def saved_before(artefact_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare tests of everything else the seconds that Paddle takes to save the same network."""
 
-    def copy_network(model: Recognizer2D, stem: Path, size: tuple[int, ...]) -> None:
+    def copy_network(layer: paddle.nn.Layer, stem: Path, spec: list[Any]) -> None:
         for suffix in (".pdmodel", ".pdiparams"):
             shutil.copy(artefact_dir / f"tiny{suffix}", f"{stem}{suffix}")
 
-    monkeypatch.setattr(export_module, "_save_network", copy_network)
+    monkeypatch.setattr(formats_module, "save_graph", copy_network)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 
 from paddletsm.data import Sample, build_pipeline
 from paddletsm.deploy import Predictor, read_artefact
-from paddletsm.deploy import export as export_module
+from paddletsm.deploy import formats as formats_module
 from paddletsm.errors import ConfigError, ExportError
 from paddletsm.models import Recognizer2D, ResNet, TSNHead
 from tests.unit.deploy.conftest import (
@@ -27,6 +27,13 @@ from tests.unit.deploy.conftest import (
     make_spec,
     random_clips,
 )
+
+
+def on_device_spec() -> dict[str, Any]:
+    """The centre pipeline with its normalisation left to the device."""
+    *others, last = CENTRE["transform"]
+    arguments = {**last["Normalization"], "on_device": True}
+    return {**CENTRE, "transform": [*others, {"Normalization": arguments}]}
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
@@ -163,7 +170,7 @@ def test_failed_check_leaves_the_folder_as_it_was(
 ) -> None:
     if not is_first:
         export(model, tmp_path / "out", labels=["old"] * len(LABELS))
-    monkeypatch.setattr(export_module, "_parity", _wrong_network)
+    monkeypatch.setattr(formats_module, "parity", _wrong_network)
     with pytest.raises(ExportError, match="differs"):
         export(model, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ([] if is_first else ["out"])
@@ -188,7 +195,7 @@ class _OffBy:
 def test_difference_above_tolerance_is_refused(
     model: Recognizer2D, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offset: float
 ) -> None:
-    monkeypatch.setattr(export_module, "PaddleEngine", lambda *_: _OffBy(model, offset))
+    monkeypatch.setattr(formats_module, "PaddleEngine", lambda *_: _OffBy(model, offset))
     with pytest.raises(ExportError, match="differs from the model by"):
         export(model, tmp_path / "out")
     assert not list(tmp_path.iterdir())
@@ -204,6 +211,7 @@ def test_difference_above_tolerance_is_refused(
         ({"spec": {**make_spec(), "smaple": {}}}, ConfigError, "did you mean 'sample'"),
         ({"spec": {**CENTRE, "transform": CENTRE["transform"][-1:]}}, ExportError, "add a crop"),
         ({"metrics": {"top1": object()}}, ExportError, r"metrics\.top1: object cannot"),
+        ({"spec": on_device_spec()}, ExportError, "takes normalised clips"),
     ],
 )
 @pytest.mark.usefixtures("saved_before")

@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from paddletsm.deploy import Prediction
-from paddletsm.deploy.inputs import collect_inputs
-from paddletsm.deploy.results import ResultWriter, as_text
-from paddletsm.errors import ConfigError, DataError
+from paddletsm.deploy.inputs import Named, collect_inputs, collect_named
+from paddletsm.deploy.results import as_text
+from paddletsm.errors import DataError
 
 
 @pytest.fixture
@@ -104,6 +102,18 @@ def test_inputs_that_mean_nothing_are_refused(tree: Path, name: str, words: str)
         collect_inputs([name])
 
 
+def test_labels_of_a_list_are_kept(tree: Path) -> None:
+    Path("list.txt").write_text("clips/b.avi 8 3\n'clips/a/x 1.MP4' jump\nclips/a/y.mkv\n")
+    Path("list.csv").write_text("clips/b.avi,yes sir\n")
+    assert collect_named(["list.txt", "list.csv", "clips/b.avi"]) == [
+        Named("clips/b.avi", "3"),
+        Named("clips/a/x 1.MP4", "jump"),
+        Named("clips/a/y.mkv"),
+        Named("clips/b.avi", "yes sir"),
+        Named("clips/b.avi"),
+    ]
+
+
 GOOD = Prediction(
     "a, b.avi", ("jump",), (1,), (0.75,), np.zeros((1, 2)), {"open": 1.0, "infer": 2.5}
 )
@@ -117,46 +127,3 @@ def test_text_names_file_class_score_and_times() -> None:
         "  ms: open 1.0, infer 2.5",
     ]
     assert as_text(BAD) == "bad.avi\n  failed: bad.avi: truncated"
-
-
-def test_lines_are_on_disk_before_the_next_clip(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "out.jsonl"
-    with ResultWriter(path, top_k=1) as writer:
-        writer.write(GOOD)
-        first = json.loads(path.read_text())
-        writer.write(BAD)
-    assert first["top"] == [{"label": "jump", "id": 1, "score": 0.75}]
-    assert first["times_ms"] == {"open": 1.0, "infer": 2.5}
-    second = json.loads(path.read_text().splitlines()[1])
-    assert second == {"path": "bad.avi", "error": "bad.avi: truncated", "top": [], "times_ms": {}}
-
-
-def test_csv_has_one_row_per_clip(tmp_path: Path) -> None:
-    path = tmp_path / "out.csv"
-    with ResultWriter(path, top_k=2) as writer:
-        writer.write(GOOD)
-        writer.write(BAD)
-    with path.open(newline="") as file:
-        good, bad = csv.DictReader(file)
-    assert (good["path"], good["label1"], good["id1"], good["score1"]) == (
-        "a, b.avi",
-        "jump",
-        "1",
-        "0.75",
-    )
-    assert (good["label2"], good["open_ms"], good["decode_ms"], good["error"]) == (
-        "",
-        "1.0",
-        "",
-        "",
-    )
-    assert (bad["path"], bad["error"], bad["label1"]) == ("bad.avi", "bad.avi: truncated", "")
-
-
-@pytest.mark.parametrize(
-    ("name", "words"), [("out.cvs", "did you mean '.csv'"), ("file/out.csv", "cannot be written")]
-)
-def test_output_that_cannot_be_written_is_refused(tmp_path: Path, name: str, words: str) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=words):
-        ResultWriter(tmp_path / name, top_k=1)

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from paddletsm.data import Pipeline
+from paddletsm.data.sampling import Sampler
 from paddletsm.deploy import Predictor
 from paddletsm.deploy.engine import EngineOptions, PaddleEngine, default_threads
-from paddletsm.deploy.predictor import mean_scores
 from paddletsm.errors import ConfigError, DataError, ExportError
 from paddletsm.models import Recognizer2D
+from tests.unit.data.fakes import FakeDecoder
 from tests.unit.deploy.conftest import (
     LABELS,
     NUM_SEG,
@@ -77,11 +79,6 @@ def test_scores_not_logits_are_averaged_over_views(
     np.testing.assert_allclose(prediction.scores, np.sort(expected)[::-1], rtol=1e-9)
 
 
-def test_mean_scores_of_a_worked_example() -> None:
-    logits = np.log(np.array([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3]], np.float32)) + 500
-    np.testing.assert_allclose(mean_scores(logits), [0.5, 0.3, 0.2], atol=1e-6)
-
-
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 16])
 def test_many_keep_their_order_and_failures_are_not_replaced(
     artefact_dir: Path,
@@ -112,18 +109,59 @@ def test_many_keep_their_order_and_failures_are_not_replaced(
             assert prediction.labels == prediction.scores == ()
 
 
-def test_paths_are_taken_as_they_are_needed(predictor: Predictor, videos: list[Path]) -> None:
+def test_few_paths_are_taken_ahead(predictor: Predictor, videos: list[Path]) -> None:
     taken = []
 
     def paths() -> Any:
-        for path in videos:
-            taken.append(path)
-            yield path
+        for _ in range(100):
+            taken.append(videos[0])
+            yield videos[0]
 
     results = predictor.predict_many(paths())
-    next(results)
-    assert len(taken) == 1
+    for _ in range(3):
+        assert next(results).error is None
     results.close()
+    assert len(taken) < 20
+
+
+@pytest.mark.parametrize(("workers", "instances"), [(0, 1), (0, 2), (1, 2)])
+def test_workers_and_instances_change_nothing(
+    artefact_dir: Path,
+    predictor: Predictor,
+    videos: list[Path],
+    broken_video: Path,
+    workers: int,
+    instances: int,
+) -> None:
+    paths = [*videos, broken_video, *reversed(videos)]
+    many = Predictor(artefact_dir, num_workers=workers, instances=instances)
+    found = list(many.predict_many(paths))
+    assert [prediction.path for prediction in found] == list(map(str, paths))
+    assert [prediction.error is None for prediction in found] == [True] * 4 + [False] + [True] * 4
+    for prediction in found:
+        if prediction.error is None:
+            alone = predictor.predict(prediction.path)
+            np.testing.assert_allclose(prediction.logits, alone.logits, atol=1e-5)
+            assert set(prediction.times_ms) == {"open", "decode", "transform", "infer"}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_hangs_is_cut_off(
+    artefact_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("ok", "stuck"):  # what the fake decoder does tells the folder
+        Path(name).mkdir()
+        Path(name, "clip").touch()
+    predictor = Predictor(artefact_dir, num_workers=workers, timeout_s=2)
+    predictor.pipeline = Pipeline(FakeDecoder(), Sampler(NUM_SEG), predictor.pipeline.transforms)
+    found = list(predictor.predict_many(["ok/clip", "stuck/clip", "ok/clip"]))
+    assert [prediction.error is None for prediction in found] == [True, False, True]
+    assert "stuck/clip: not read within 2 s" in found[1].error
+    with pytest.raises(DataError, match="not read within 2 s"):
+        predictor.predict("stuck/clip")
+    assert predictor.predict("ok/clip").error is None
+    predictor.close()
 
 
 def test_predict_raises_what_is_wrong_with_the_file(
@@ -157,6 +195,9 @@ def test_clips_of_another_shape_are_refused(predictor: Predictor, shape: tuple[i
         ({"use_tensorrt": True}, "TensorRT runs on a GPU only"),
         ({"threads": 0}, "threads must be at least 1"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"instances": 0}, "instances must be at least 1"),
+        ({"num_workers": -1}, "num_workers must be at least 0"),
+        ({"timeout_s": 0}, "timeout_s must be above 0"),
     ],
 )
 def test_impossible_options_are_refused(

@@ -1,0 +1,110 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The part of ``paddletsm export`` that is about formats, 8 bit among them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paddletsm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from paddletsm.config import Config
+    from paddletsm.data import Sample
+    from paddletsm.deploy import Artefact
+    from paddletsm.deploy.int8 import Int8Plan
+
+
+def add_format_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--format`` and what int8 needs."""
+    parser.add_argument(
+        "--format",
+        nargs="+",
+        default=["pdmodel"],
+        metavar="FORMAT",
+        help="one or more of pdmodel (the default; Paddle 2.6 and 3), json (Paddle 3), onnx, int8",
+    )
+    int8 = parser.add_argument_group("int8")
+    int8.add_argument(
+        "--calibration",
+        metavar="LIST",
+        help="list, or folder with one sub-folder per class; default: the training clips",
+    )
+    int8.add_argument(
+        "--calibration_clips", type=int, default=64, help="clips of it, spread over the classes"
+    )
+    int8.add_argument(
+        "--eval_list",
+        metavar="LIST",
+        help="clips that top-1 is measured on; default: those of DATASET.valid",
+    )
+    int8.add_argument("--eval_clips", type=int, help="clips of it; default: all")
+    int8.add_argument(
+        "--max_drop", type=float, default=1.0, help="points of top-1 that int8 may lose"
+    )
+
+
+def int8_plan(args: argparse.Namespace, config: Config, labels: Sequence[str]) -> Int8Plan | None:
+    """Collect the clips for int8; None where it is not asked for.
+
+    Raises:
+        ConfigError: a number is out of range.
+        DataError: a list cannot be read.
+    """
+    if "int8" not in args.format:
+        return None
+    for option in ("calibration_clips", "eval_clips"):
+        value = getattr(args, option)
+        if value is not None and value < 1:
+            raise ConfigError(f"--{option} must be at least 1, not {value}")
+    if args.max_drop < 0:
+        raise ConfigError(f"--max_drop must not be negative, not {args.max_drop}")
+    from paddletsm.deploy.int8 import Int8Plan, balanced
+
+    return Int8Plan(
+        balanced(_samples(args.calibration, config, "train", labels), args.calibration_clips),
+        balanced(_samples(args.eval_list, config, "valid", labels), args.eval_clips),
+        args.max_drop,
+    )
+
+
+def _samples(
+    path: str | None, config: Config, mode: str, labels: Sequence[str]
+) -> tuple[Sample, ...]:
+    """Samples of a list or folder, or of a split of the configuration."""
+    from paddletsm.builders import index_of, split_of
+    from paddletsm.data import load_index
+
+    if path is None:
+        return index_of(config, mode).samples
+    split = split_of(config, mode)
+    return load_index(
+        path,
+        format=split.format,
+        data_prefix=split.data_prefix or "",
+        suffix=split.suffix,
+        num_classes=len(labels),
+        class_names=labels if Path(path).is_dir() else None,
+    ).samples
+
+
+def say_networks(artefact: Artefact) -> None:
+    """Print what each form of the network was found to be."""
+    for form, network in (artefact.networks or {}).items():
+        parity, accuracy = network.get("parity"), network.get("accuracy")
+        if parity:
+            print(
+                f"{form}: same as the model, largest difference of logits "
+                f"{parity['max_abs_difference']:.2g} (allowed {parity['allowed']:.2g})"
+            )
+        if accuracy:
+            print(
+                f"{form}: top-1 {accuracy['top1_fp32']:.2f} -> {accuracy['top1_int8']:.2f} % on "
+                f"{accuracy['clips']} clips, the same class for {accuracy['agreement']:.2f} %, "
+                f"cosine of logits {accuracy['cosine']:.4f}; calibrated on "
+                f"{network['calibration_clips']} clips, "
+                f"{len(network['kept_fp32'])} layers kept in fp32"
+            )

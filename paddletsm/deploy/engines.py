@@ -1,0 +1,243 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Which program runs an artefact's network: Paddle, OpenVINO or ONNX Runtime.
+
+Only the chosen one is imported. OpenVINO starts in a third of the time and memory of Paddle.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paddletsm.deploy.artefact import Artefact
+from paddletsm.deploy.engine import Engine, EngineOptions, PaddleEngine, default_threads
+from paddletsm.errors import ConfigError, ExportError
+from paddletsm.utils.text import listing, nearest
+
+# Engine -> the formats it runs, the fastest engine first (``tools/benchmark.py model``).
+ENGINES = {
+    "openvino": ("onnx", "int8"),
+    "onnxruntime": ("onnx", "int8"),
+    "paddle": ("pdmodel", "json"),
+}
+AUTO = "auto"
+PRECISIONS = ("fp32", "int8")
+_EXTRAS = {"openvino": "openvino", "onnxruntime": "onnx", "paddle": "cpu"}
+
+
+def is_installed(engine: str) -> bool:
+    """Whether the package of an engine can be imported; it is not."""
+    return importlib.util.find_spec(engine) is not None
+
+
+def choose_engine(
+    artefact: Artefact, engine: str = "paddle", precision: str = "fp32", *, device: str = "cpu"
+) -> tuple[str, str]:
+    """Find an engine and a format of the artefact that fit what is wanted.
+
+    Args:
+        artefact: tells what formats there are.
+        engine: a name of ``ENGINES``, or "auto": the fastest that is installed and has a file.
+        precision: "fp32" or "int8".
+        device: "auto" stays with Paddle on anything but the CPU.
+
+    Returns:
+        Names of the engine and the format.
+
+    Raises:
+        ConfigError: unknown names, a package that is missing, or no such format in the artefact.
+    """
+    for word, known in ((engine, (*ENGINES, AUTO)), (precision, PRECISIONS)):
+        if word not in known:
+            raise ConfigError(
+                f"{word!r} is unknown{nearest(word, known)} (known: {listing(known)})"
+            )
+    wanted = ("int8",) if precision == "int8" else ("pdmodel", "json", "onnx")
+    usable = {
+        name: form
+        for name, formats in ENGINES.items()
+        for form in reversed(formats)
+        if form in wanted and form in artefact.formats
+    }
+    if engine == AUTO:
+        usable = {
+            name: form
+            for name, form in usable.items()
+            if is_installed(name) and (device == "cpu" or name == "paddle")
+        }
+        if usable:
+            return next(iter(usable.items()))
+    if engine not in usable:
+        raise ConfigError(_no_such_form(artefact, engine, precision))
+    if not is_installed(engine):
+        raise ConfigError(
+            f"the engine {engine} is not installed; pip install 'paddletsm[{_EXTRAS[engine]}]', or "
+            "choose another engine"
+        )
+    return engine, usable[engine]
+
+
+def _no_such_form(artefact: Artefact, engine: str, precision: str) -> str:
+    known = {name for formats in ENGINES.values() for name in formats}
+    formats = ENGINES.get(engine, tuple(known))
+    wanted = [name for name in formats if (name == "int8") == (precision == "int8")]
+    if not wanted:
+        return (
+            f"the engine {engine} does not run in {precision}; use openvino or onnxruntime, or auto"
+        )
+    return (
+        f"the artefact of {artefact.model_name} holds {listing(artefact.formats)}, nothing that "
+        f"the engine {engine} runs in {precision}; export it again with --format "
+        f"{' '.join([*artefact.formats, sorted(wanted)[-1]])}"
+    )
+
+
+def make_engine(
+    folder: Path,
+    artefact: Artefact,
+    *,
+    engine: str = "paddle",
+    precision: str = "fp32",
+    options: EngineOptions | None = None,
+) -> Engine:
+    """Open an artefact's network; arguments as in ``choose_engine``.
+
+    Raises:
+        ConfigError: nothing fits, see ``choose_engine``, or the options do not.
+        ExportError: the files cannot be loaded.
+    """
+    options = options or EngineOptions()
+    name, form = choose_engine(artefact, engine, precision, device=options.device)
+    return open_engine(name, [folder / file for file in artefact.files_of(form)], options)
+
+
+def open_engine(name: str, paths: Sequence[Path], options: EngineOptions) -> Engine:
+    """Open a network's files with one engine."""
+    makers: dict[str, Callable[..., Engine]] = {
+        "paddle": PaddleEngine,
+        "openvino": OpenVinoEngine,
+        "onnxruntime": OnnxRuntimeEngine,
+    }
+    return makers[name](*paths, options)
+
+
+class OpenVinoEngine:
+    """An .onnx file run by OpenVINO on the CPU.
+
+    Args:
+        model_file: .onnx.
+        options: threads.
+
+    Raises:
+        ConfigError: another device than the CPU.
+        ExportError: OpenVINO cannot load the file.
+    """
+
+    def __init__(self, model_file: str | Path, options: EngineOptions | None = None) -> None:
+        options = options or EngineOptions()
+        _check_cpu_only("openvino", options)
+        import openvino
+
+        self._path = Path(model_file)
+        settings = {
+            "INFERENCE_NUM_THREADS": options.threads or default_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",  # it takes bfloat16 by itself where it can
+        }
+        try:
+            self._compiled = openvino.Core().compile_model(str(self._path), "CPU", settings)
+        except RuntimeError as err:
+            raise ExportError(f"{self._path}: OpenVINO cannot load it: {_first(err)}") from err
+
+    @property
+    def output_name(self) -> str:
+        """Name of the logits."""
+        return self._compiled.output(0).get_any_name()
+
+    def run(self, clips: np.ndarray) -> np.ndarray:
+        """[N, T, 3, H, W] float32 -> logits [N, K] float32.
+
+        Raises:
+            ExportError: OpenVINO cannot run the network on this input.
+        """
+        try:
+            return np.array(self._compiled(np.ascontiguousarray(clips, np.float32))[0])
+        except RuntimeError as err:
+            raise ExportError(f"{self._path}: OpenVINO cannot run it: {_first(err)}") from err
+
+
+class OnnxRuntimeEngine:
+    """An .onnx file run by ONNX Runtime on the CPU.
+
+    Args:
+        model_file: .onnx.
+        options: threads.
+
+    Raises:
+        ConfigError: another device than the CPU.
+        ExportError: ONNX Runtime cannot load the file.
+    """
+
+    def __init__(self, model_file: str | Path, options: EngineOptions | None = None) -> None:
+        options = options or EngineOptions()
+        _check_cpu_only("onnxruntime", options)
+        import onnxruntime
+
+        self._path = Path(model_file)
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = options.threads or default_threads()
+        settings.log_severity_level = 3
+        self._errors = _runtime_errors()
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                str(self._path), settings, providers=["CPUExecutionProvider"]
+            )
+        except self._errors as err:
+            raise ExportError(f"{self._path}: ONNX Runtime cannot load it: {_first(err)}") from err
+        self._input = self._session.get_inputs()[0].name
+
+    @property
+    def output_name(self) -> str:
+        """Name of the logits."""
+        return self._session.get_outputs()[0].name
+
+    def run(self, clips: np.ndarray) -> np.ndarray:
+        """[N, T, 3, H, W] float32 -> logits [N, K] float32.
+
+        Raises:
+            ExportError: ONNX Runtime cannot run the network on this input.
+        """
+        source = {self._input: np.ascontiguousarray(clips, np.float32)}
+        try:
+            return self._session.run(None, source)[0]
+        except self._errors as err:
+            raise ExportError(f"{self._path}: ONNX Runtime cannot run it: {_first(err)}") from err
+
+
+def _runtime_errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises; its own classes have no common base but Exception."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented")
+    own = [getattr(state, name) for name in (*names, "NoSuchFile", "RuntimeException")]
+    return (*own, RuntimeError, ValueError)
+
+
+def _check_cpu_only(name: str, options: EngineOptions) -> None:
+    if options.device != "cpu" or options.use_tensorrt:
+        raise ConfigError(
+            f"the engine {name} runs on the CPU here, not on {options.device!r}; leave the device "
+            "out, or use the engine paddle"
+        )
+    if options.threads is not None and options.threads < 1:
+        raise ConfigError(f"threads must be at least 1, not {options.threads}")
+
+
+def _first(err: Exception) -> str:
+    lines = [line.strip() for line in str(err).splitlines() if line.strip()]
+    return (lines or [type(err).__name__])[0][:300]
