@@ -17,18 +17,22 @@ if TYPE_CHECKING:
     from paddletsm.builders import build_model, load_config
     from paddletsm.data.sampling import sample_dense, sample_segments
     from paddletsm.deploy.predictor import Prediction, Predictor
+    from paddletsm.deploy.stream.predictor import StreamPredictor
     from paddletsm.models.shift import temporal_shift
+    from paddletsm.models.streaming import to_streaming
     from paddletsm.models.weights import load_weights
 
 _LAZY = {
     "Prediction": "paddletsm.deploy.predictor",
     "Predictor": "paddletsm.deploy.predictor",
+    "StreamPredictor": "paddletsm.deploy.stream.predictor",
     "build_model": "paddletsm.builders",
     "load_config": "paddletsm.builders",
     "load_weights": "paddletsm.models.weights",
     "sample_dense": "paddletsm.data.sampling",
     "sample_segments": "paddletsm.data.sampling",
     "temporal_shift": "paddletsm.models.shift",
+    "to_streaming": "paddletsm.models.streaming",
 }
 
 __all__ = [
@@ -38,6 +42,7 @@ __all__ = [
     "PaddleTSMError",
     "Prediction",
     "Predictor",
+    "StreamPredictor",
     "WeightsError",
     "__version__",
     "build_model",
@@ -46,6 +51,7 @@ __all__ = [
     "sample_dense",
     "sample_segments",
     "temporal_shift",
+    "to_streaming",
 ]
 
 

@@ -94,7 +94,7 @@ class Agreement:
 
 def measure_cost(stream: StreamPredictor, clips: Predictor, rounds: int = 15) -> Cost:
     """Let a streaming and an offline network of the same backbone take turns."""
-    engine, artefact = stream._engine, clips.artefact
+    engine, artefact = stream.engine, clips.artefact
     rng = np.random.default_rng(0)
     clip = rng.standard_normal((1, *artefact.input.shape[1:]), np.float32)
     pixels = rng.integers(0, 256, (256, 340, 3), np.uint8)
@@ -196,7 +196,7 @@ def _stepper(
     engine: OnlineEngine, stream: StreamPredictor, frame: np.ndarray
 ) -> Iterator[np.ndarray]:
     """Logits of the same frame again and again, the state handed on."""
-    state = stream._zeros(1)
+    state = stream.zero_state(1)
     while True:
         logits, state = engine.step(frame, state)
         yield logits

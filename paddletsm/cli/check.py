@@ -181,6 +181,11 @@ def _from_config(
     args: argparse.Namespace, names: tuple[str, ...] | None
 ) -> tuple[list[Source], CheckSettings]:
     config = load_config(args.config, args.override)
+    if config.MODEL.is_multi_label:
+        raise ConfigError(
+            f"{config.place('MODEL', 'loss')}: lists of clips with several labels (bce) are not "
+            "checked here; training names wrong lines and unreadable clips of such a list"
+        )
     names = names or _config_names(config)
     sources: list[Source] = []
     for mode in SPLITS:

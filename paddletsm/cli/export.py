@@ -91,11 +91,6 @@ def _export(args: argparse.Namespace) -> int:
     config = load_config(args.config, args.override)
     if config.MODEL.backbone.data_format == "NHWC":  # only fast in training; same weights
         config = with_value(config, ("MODEL", "backbone", "data_format"), "NCHW")
-    if config.MODEL.is_multi_label and (args.online or "int8" in args.format):
-        raise ConfigError(
-            f"{config.place('MODEL', 'loss')}: --online and the format int8 are for networks that "
-            "give a clip one label, not for bce; leave them out"
-        )
     if args.protocol:
         config = with_protocol(config, args.protocol)
     weights = _weights_path(args, config)
@@ -140,6 +135,11 @@ def _export_online(
     from paddletsm.builders import class_names, model_arguments, pipeline_hash, pipeline_spec
     from paddletsm.deploy.online_export import export_online
 
+    if config.MODEL.is_multi_label:
+        raise ConfigError(
+            f"{config.place('MODEL', 'loss')}: --online is for networks that give a clip one "
+            "label, not for bce; leave it out"
+        )
     return export_online(
         model,
         args.output_path or Path("inference") / config.model_name,

@@ -60,8 +60,8 @@ def export_model(
         target_size: pixels of a side, or (height, width), that the pipeline crops to.
         weights_sha256: hash of the weights file.
         metrics: accuracy measured with this pipeline.
-        protocol: "average" ("scores" unless stated), "activation" ("softmax"), and facts beside clips and crops, which
-            ``spec`` tells.
+        protocol: "average" ("scores" unless stated), "activation" ("softmax"), and facts beside
+            clips and crops, which ``spec`` tells.
         meta: MODEL section of the configuration.
         formats: of ``formats.FORMATS``, several at will.
         int8: clips for the format int8.

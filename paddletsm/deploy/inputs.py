@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import glob
 import os
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from paddletsm.utils.io import nearest_file
 from paddletsm.utils.text import listing
 
 _IMAGE_SUFFIXES = frozenset(".jpg .jpeg .png .bmp".split())
+_SEVERAL_LABELS = re.compile(r"(.*\S)\s+[0-9]+(?:,[0-9]+)+")
 _LIST_SUFFIXES = frozenset((".txt", ".list", ".csv"))
 
 
@@ -123,7 +125,9 @@ def _listed(line: str, where: str, folder: Path) -> Named:
         raise DataError(f"{where}: blank line; expected a path")
     whole, fields = Named(text), _fields(text, where)
     first = Named(fields[0], fields[-1] if len(fields) > 1 else None)
-    for clip in (whole, first):
+    several = _SEVERAL_LABELS.fullmatch(text)
+    unlabelled = (Named(several[1].strip("\"'")),) if several else ()
+    for clip in (whole, first, *unlabelled):
         for place in (Path(clip.path), folder / clip.path):
             if place.exists():
                 return Named(str(place), clip.label)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import paddle
 from paddle import Tensor, nn
 from paddle.static import InputSpec
 
@@ -27,6 +29,7 @@ class Recognizer2D(nn.Layer):
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self._pixel_terms: tuple[np.ndarray, np.ndarray] | None = None
         self.train()
 
     @property
@@ -43,8 +46,9 @@ class Recognizer2D(nn.Layer):
         """Classify clips.
 
         Args:
-            clips: [N, T, 3, H, W] float32, normalised RGB. Where frames do not see each
-                other (no shift, no non-local block), T is free.
+            clips: [N, T, 3, H, W] float32, normalised RGB; or uint8 pixels, see
+                ``accept_pixels``. Where frames do not see each other (no shift, no non-local
+                block), T is free.
 
         Returns:
             Logits [N, K], before softmax.
@@ -66,9 +70,33 @@ class Recognizer2D(nn.Layer):
         if clips.ndim != 5 or clips.shape[2] != 3 or (is_fixed and clips.shape[1] != self.num_seg):
             frames = self.num_seg if is_fixed else "T"
             raise ValueError(f"clips must be [N, {frames}, 3, H, W], not {list(clips.shape)}")
+        clips = self.normalized(clips)
         segments = self.backbone.out_segments if is_fixed else clips.shape[1]
         features = self.backbone(clips.reshape([-1, *clips.shape[2:]]))
         return self.head.pool(features, segments), segments
+
+    def accept_pixels(self, scale: np.ndarray, shift: np.ndarray) -> None:
+        """Let the network normalise clips that come as uint8 pixels: ``x * scale + shift``.
+
+        Args:
+            scale: float32 [3, 1, 1].
+            shift: float32 [3, 1, 1].
+        """
+        self._pixel_terms = (scale, shift)
+
+    def normalized(self, clips: Tensor) -> Tensor:
+        """Return float clips as they are, and uint8 ones normalised, float32.
+
+        Raises:
+            ValueError: uint8 clips, but ``accept_pixels`` was not called.
+        """
+        if clips.dtype != paddle.uint8:
+            return clips
+        if self._pixel_terms is None:
+            raise ValueError("clips must be normalised float32, not uint8: accept_pixels first")
+        with paddle.amp.auto_cast(enable=False):  # half precision would round the pixels
+            scale, shift = (paddle.to_tensor(terms) for terms in self._pixel_terms)
+            return clips.astype("float32") * scale + shift
 
     def train(self) -> Recognizer2D:
         """Training mode, except for the layers that the backbone's policy keeps fixed."""

@@ -213,7 +213,7 @@ class ResNet(Backbone):
     def forward(self, x: Tensor) -> Tensor:
         x = self.layer1(self.stem(x))
         if self.temporal_pool:
-            x = _pool_over_time(x, self.num_seg)
+            x = pool_over_time(x, self.num_seg)
         for stage in self.stages[1:]:
             x = stage(x)
         return self.channels_first(x)
@@ -305,7 +305,7 @@ def scaled_channels(channels: int, width: float) -> int:
     return max(8, round(channels * width / 8) * 8)
 
 
-def _pool_over_time(x: Tensor, num_segments: int) -> Tensor:
+def pool_over_time(x: Tensor, num_segments: int) -> Tensor:
     """Max over 3 frames with stride 2 and padding 1: [N*T, A, B, D] -> [N*ceil(T/2), A, B, D]."""
     shape = x.shape[1:]
     clips = x.reshape([-1, 1, num_segments, shape[0] * shape[1] * shape[2]])

@@ -15,6 +15,7 @@ import pytest
 
 from paddletsm.cli import export, predict, train
 from paddletsm.models.weights import read_state
+from paddletsm.utils.io import seal
 from tests.conftest import random_frames, write_video
 from tests.e2e.conftest import Command
 
@@ -118,6 +119,7 @@ def test_wrong_arguments(
 def test_state_of_another_version(fails: Callable[..., str], config: Path, tmp_path: Path) -> None:
     state = tmp_path / "resume_step_00000001.npz"
     np.savez(state, meta=json.dumps({"global_step": 1, "state": {"failed": 0}, "run": {}}))
+    seal(state)
     message = fails(train.main, "-c", config, "--output_dir", tmp_path / "out", "--resume", state)
     assert "does not hold the state of a run of this version" in message
     assert not (tmp_path / "out").exists()

@@ -21,9 +21,14 @@ SCRIPTS = {
     "main.py": "train",
     "tools/export_model.py": "export",
     "tools/predict.py": "predict",
+    "tools/predict_stream.py": "stream",
+    "tools/verify.py": "verify",
     "tools/convert_weights.py": "convert",
     "tools/prepare_data.py": "prepare",
     "tools/benchmark.py": "benchmark",
+    "tools/report.py": "report",
+    "tools/check_data.py": "check",
+    "tools/fuse_scores.py": "fuse",
 }
 BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
@@ -50,12 +55,19 @@ def test_commands_can_be_typed(document: Path, line: str) -> None:
     assert (ROOT / words[script]).is_file()
     module = importlib.import_module(f"paddletsm.cli.{SCRIPTS[words[script]]}")
     options = words[script + 1 :]
+    if "--suggest" in options:
+        options.remove("--suggest")
+        module = importlib.import_module("paddletsm.cli.suggest")
     which = [options.pop(0)] if module.__name__.endswith("prepare") else []
+    build = module.build_parser
+    if options and options[0] in getattr(module, "_COMMANDS", ()):  # benchmark data, ...
+        build, which = module._parser_of, [options.pop(0)]
     try:
-        args = module.build_parser(*which).parse_args(options)
+        args = build(*which).parse_args(options)
     except SystemExit:
         pytest.fail(f"{document.name}: {line}")
     config = getattr(args, "config", None)
+    config = config[0] if isinstance(config, list) else config
     if isinstance(args, argparse.Namespace) and config and config.startswith("configs/"):
         assert (ROOT / config).is_file() or "my_clips" in config, line
 

@@ -1,0 +1,210 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""``paddletsm predict --timeline``: what happens when in long videos."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paddletsm.cli.common import EXIT_FAILED, EXIT_OK
+from paddletsm.cli.stream import StopFlag, add_event_arguments, event_rules, stop_on_signals
+from paddletsm.errors import ConfigError, DataError
+from paddletsm.utils.text import plural
+
+if TYPE_CHECKING:
+    from paddletsm.deploy import Artefact
+    from paddletsm.deploy.predictor import Predictor
+    from paddletsm.deploy.stream.run import Network
+    from paddletsm.deploy.stream.sources import FileSource
+    from paddletsm.deploy.timeline import Timeline
+
+_EVENT_OPTIONS = ("fps", "smooth", "min_duration", "silent", "clip_seconds", "timeline_stride")
+
+
+def add_timeline_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--timeline`` and the options that turn scores into events."""
+    group = parser.add_argument_group("timeline of long videos")
+    group.add_argument(
+        "--timeline",
+        nargs="?",
+        const="timeline",
+        metavar="DIR",
+        help="write the events of each video, and a picture of its scores over time, to DIR",
+    )
+    group.add_argument("--timeline_format", default="jsonl", choices=["jsonl", "csv", "srt"])
+    group.add_argument(
+        "--clip_seconds",
+        type=float,
+        metavar="SEC",
+        help="length of the clips that slide over the video: that of the training clips",
+    )
+    group.add_argument(
+        "--timeline_stride",
+        type=int,
+        metavar="FRAMES",
+        help="sampled frames between two clips; default: a quarter of a clip",
+    )
+    add_event_arguments(parser)
+
+
+def check_timeline_arguments(args: argparse.Namespace) -> None:
+    """Refuse options that have an effect only with ``--timeline``.
+
+    Raises:
+        ConfigError: see above.
+    """
+    if args.timeline is not None:
+        return
+    for option in _EVENT_OPTIONS:
+        if getattr(args, option) is not None:
+            raise ConfigError(f"--{option} needs --timeline")
+
+
+def run_timeline(
+    args: argparse.Namespace,
+    artefact: Artefact,
+    paths: Sequence[str],
+    make_predictor: Callable[[], Predictor],
+    folder: Path,
+) -> int:
+    """Write the timelines of videos.
+
+    Args:
+        args: of the command.
+        artefact: the model.
+        paths: video files.
+        make_predictor: opens an offline model.
+        folder: of the model.
+
+    Returns:
+        Exit code: 0; 1 where a video failed; 130 or 143 after a signal.
+    """
+    factory = _network_factory(args, artefact, make_predictor, folder)
+    taken: set[str] = set()
+    failed = 0
+    with stop_on_signals() as should_stop:
+        for path in paths:
+            stem = _free_stem(Path(path).stem, taken)
+            try:
+                failed += not _one(args, artefact, path, stem, factory, should_stop)
+            except DataError as err:
+                print(f"{path}\n  failed: {err}", file=sys.stderr)
+                failed += 1
+            if should_stop():
+                return 128 + should_stop.signum
+    return EXIT_FAILED if failed else EXIT_OK
+
+
+def _network_factory(
+    args: argparse.Namespace,
+    artefact: Artefact,
+    make_predictor: Callable[[], Predictor],
+    folder: Path,
+) -> Callable[[FileSource], Network]:
+    """What makes the network for a video: a stream, or clips that slide."""
+    from paddletsm.deploy.stream.predictor import StreamPredictor
+    from paddletsm.deploy.timeline import SlidingPredictor, clip_seconds_of
+
+    if artefact.is_online:
+        for option in ("clip_seconds", "timeline_stride"):
+            if getattr(args, option) is not None:
+                raise ConfigError(f"--{option}: this model takes single frames, not clips")
+        stream = StreamPredictor(
+            folder,
+            device=args.device or "cpu",
+            threads=args.cpu_threads,
+            mkldnn=args.enable_mkldnn,
+            average_frames=args.smooth,
+        )
+        return lambda source: stream
+    for option in ("fps", "smooth"):
+        if getattr(args, option) is not None:
+            raise ConfigError(f"--{option} is for models that take single frames; --clip_seconds")
+    predictor = make_predictor()
+
+    def sliding(source: FileSource) -> Network:
+        seconds = args.clip_seconds
+        if seconds is None:
+            seconds = clip_seconds_of(artefact, source.fps)
+        if seconds is None:
+            raise ConfigError(
+                "--timeline lets clips slide over the video, and the model does not say how long "
+                "they are: give --clip_seconds, the length of a training clip"
+            )
+        return SlidingPredictor(predictor, clip_seconds=seconds, stride=args.timeline_stride)
+
+    return sliding
+
+
+def _one(
+    args: argparse.Namespace,
+    artefact: Artefact,
+    path: str,
+    stem: str,
+    factory: Callable[[FileSource], Network],
+    should_stop: StopFlag,
+) -> bool:
+    """Write one timeline; False where the video was cut off."""
+    from paddletsm.deploy.stream.writers import EventWriter
+    from paddletsm.deploy.timeline import make_timeline
+    from paddletsm.utils.timeline_plot import draw_timeline
+
+    out = Path(args.timeline)
+    rules = event_rules(args, artefact.labels, shortest=_half_a_window(args, artefact))
+    with EventWriter(out / f"{stem}.{args.timeline_format}") as writer:
+        timeline = make_timeline(
+            path,
+            factory,
+            artefact.labels,
+            rules=rules,
+            fps=args.fps,
+            on_event=writer.write,
+            should_stop=should_stop,
+        )
+    written = [f"{stem}.{args.timeline_format}"]
+    if timeline.times:
+        spans = [(event.start, event.end, event.label_id) for event in timeline.events]
+        picture = out / f"{stem}.png"
+        import numpy as np
+
+        scores = np.stack(timeline.scores)
+        draw_timeline(
+            timeline.times, scores, artefact.labels, spans, path=picture, title=Path(path).name
+        )
+        written.append(picture.name)
+    _say(path, timeline, [str(out / name) for name in written])
+    assert timeline.summary is not None
+    return timeline.summary.problem is None
+
+
+def _half_a_window(args: argparse.Namespace, artefact: Artefact) -> float:
+    """Seconds of half of the frames that a stream averages; 0 for clips, or where unknown."""
+    stream = artefact.stream or {}
+    fps = args.fps or stream.get("fps")
+    return (args.smooth or stream["average_frames"]) / fps / 2 if fps else 0.0
+
+
+def _say(path: str, timeline: Timeline, written: Sequence[str]) -> None:
+    print(path)
+    for event in timeline.events:
+        print(f"  {event.start:8.2f} to {event.end:8.2f} s  {event.score:.2f}  {event.label}")
+    summary = timeline.summary
+    if summary is not None:
+        if summary.problem:
+            print(f"  failed: {summary.problem}", file=sys.stderr)
+        print(f"  {plural(len(timeline.events), 'event')} in {summary.seconds:.1f} s of video")
+    print(f"  written: {', '.join(written)}", flush=True)
+
+
+def _free_stem(stem: str, taken: set[str]) -> str:
+    """A name for the files of a video that no other video of this run has."""
+    name, number = stem, 1
+    while name in taken:
+        number += 1
+        name = f"{stem}_{number}"
+    taken.add(name)
+    return name
