@@ -18,35 +18,49 @@ METRICS = Registry("metric")
 
 Average = Literal["scores", "logits"]
 AVERAGES: tuple[Average, ...] = ("scores", "logits")
+Activation = Literal["softmax", "sigmoid"]
+ACTIVATIONS: tuple[Activation, ...] = ("softmax", "sigmoid")
 _Z95 = 1.959963984540054  # of the normal distribution: 2.5 % lie above it
 
 
-def average_views(logits: np.ndarray, average: Average = "scores") -> np.ndarray:
+def average_views(
+    logits: np.ndarray, average: Average = "scores", activation: Activation = "softmax"
+) -> np.ndarray:
     """Join the views of each clip; testing and prediction both do it here.
 
     Args:
-        logits: [..., V, K], before softmax.
-        average: "scores" takes the softmax of each view and averages; "logits" the other way round.
+        logits: [..., V, K], before the activation.
+        average: "scores" activates each view and averages; "logits" the other way round.
+        activation: "softmax"; "sigmoid" for networks that give a clip several labels.
 
-    Returns: scores float64 [..., K], each row with sum 1; NaN where a logit is not finite.
+    Returns: scores float64 [..., K], each row of softmax with sum 1; NaN where a logit is not
+        finite.
 
     Raises:
-        ValueError: an unknown ``average``.
+        ValueError: an unknown ``average`` or ``activation``.
 
     Source: MMAction2 averages scores by default (``average_clips="prob"``), logits with "score".
     """
     if average not in AVERAGES:
         raise ValueError(f"average {average!r} (known: scores, logits)")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation {activation!r} (known: softmax, sigmoid)")
+    activate = _softmax if activation == "softmax" else _sigmoid
     values = logits.astype(np.float64)
     if average == "logits":
-        return _softmax(values.mean(-2))
-    return _softmax(values).mean(-2)
+        return activate(values.mean(-2))
+    return activate(values).mean(-2)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # infinite logits give NaN, which is counted as wrong
         shifted = np.exp(logits - logits.max(-1, keepdims=True))
     return shifted / shifted.sum(-1, keepdims=True)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    finite = np.where(np.isfinite(logits), logits, np.nan)
+    return 0.5 * (1.0 + np.tanh(0.5 * finite))  # never overflows
 
 
 def wilson_interval(hits: int, count: int) -> tuple[float, float]:
@@ -173,3 +187,56 @@ def precision_and_recall(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np
     hits, predicted, support = matrix.diagonal(), matrix.sum(0), matrix.sum(1)
     with np.errstate(invalid="ignore"):
         return 100.0 * hits / predicted, 100.0 * hits / support, support
+
+
+# -- several labels per clip ---------------------------------------------------------------------
+
+THRESHOLD = 0.5  # sigmoid scores above it are predictions
+
+
+def average_precision(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Average precision [K] in percent of every class; NaN for a class without a clip.
+
+    The sum over all distinct scores of precision at that score times the recall won there. Clips of
+    equal scores count together, so that a constant model gets the share of the class's clips. An
+    undefined score counts as wrong: below all for a clip of the class, above all for another.
+
+    Args:
+        scores: [N, K].
+        labels: [N, K] of zeros and ones.
+    """
+    return np.array([_average_precision(*pair) for pair in zip(scores.T, labels.T, strict=True)])
+
+
+def _average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Of one class: scores [N], labels [N]."""
+    is_own = labels > 0
+    if not is_own.any():
+        return float("nan")
+    wrong = np.where(is_own, -np.inf, np.inf)
+    keys = np.where(np.isfinite(scores), scores, wrong)
+    order = np.argsort(-keys, kind="stable")
+    hits = np.cumsum(is_own[order])
+    last_of_equal = np.append(keys[order][1:] != keys[order][:-1], True)
+    hits, ranks = hits[last_of_equal], np.flatnonzero(last_of_equal) + 1
+    won = np.diff(hits, prepend=0) / hits[-1]
+    return 100.0 * float((won * hits / ranks).sum())
+
+
+def multi_label_metrics(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Metrics of sigmoid scores [N, K] and labels [N, K], in percent; NaN without samples.
+
+    Returns: "mAP", the mean of ``average_precision`` over the classes that have clips; "hit1", the
+        share of clips whose highest score is that of one of their labels; "exact", the share of
+        clips whose scores above 0.5 are those of exactly their labels.
+    """
+    if not len(scores):
+        return dict.fromkeys(("mAP", "hit1", "exact"), float("nan"))
+    is_defined = np.isfinite(scores).all(1)
+    best = np.take_along_axis(labels, scores.argmax(1)[:, None], 1)[:, 0] > 0
+    exact = ((scores > THRESHOLD) == (labels > 0)).all(1)
+    return {
+        "mAP": float(np.nanmean(average_precision(scores, labels))),
+        "hit1": 100.0 * float((best & is_defined).mean()),
+        "exact": 100.0 * float((exact & is_defined).mean()),
+    }

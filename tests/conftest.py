@@ -57,13 +57,13 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None
     return folder
 
 
-def write_video(path: Path, frames: np.ndarray, fps: float = 8.0) -> Path:
-    """Write RGB uint8 frames [F,H,W,3] as an MJPG .avi."""
+def write_video(path: Path, frames: np.ndarray, fps: float = 8.0, *, codec: str = "MJPG") -> Path:
+    """Write RGB uint8 frames [F,H,W,3], as an MJPG .avi or, with "mp4v", an .mp4."""
     import cv2
 
     path.parent.mkdir(parents=True, exist_ok=True)
     height, width = frames.shape[1:3]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), fps, (width, height))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps, (width, height))
     assert writer.isOpened(), path
     for frame in frames:
         writer.write(np.ascontiguousarray(frame[..., ::-1]))

@@ -181,11 +181,12 @@ def index_of(config: Config, mode: Mode) -> Index:
         )
     return _cached_index(
         split.file_path,
-        split.format,
-        split.data_prefix or "",
-        split.suffix,
-        config.MODEL.head.num_classes,
-        _folder_classes(config, split.file_path),
+        format=split.format,
+        data_prefix=split.data_prefix or "",
+        suffix=split.suffix,
+        num_classes=config.MODEL.head.num_classes,
+        class_names=_folder_classes(config, split.file_path),
+        multi_label=config.MODEL.is_multi_label,
     )
 
 
@@ -195,23 +196,7 @@ def _folder_classes(config: Config, file_path: str) -> tuple[str, ...] | None:
     return names if isinstance(names, tuple) and Path(file_path).is_dir() else None
 
 
-@lru_cache(maxsize=8)
-def _cached_index(
-    file_path: str,
-    format: str,
-    data_prefix: str,
-    suffix: str | None,
-    num_classes: int | None,
-    names: tuple[str, ...] | None,
-) -> Index:
-    return load_index(
-        file_path,
-        format=format,
-        data_prefix=data_prefix,
-        suffix=suffix,
-        num_classes=num_classes,
-        class_names=names,
-    )
+_cached_index = lru_cache(maxsize=8)(load_index)
 
 
 def build_dataset(config: Config, mode: Mode, *, on_device: bool = False) -> ClipDataset:

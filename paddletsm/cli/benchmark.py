@@ -69,8 +69,6 @@ def _parser_of(command: str) -> argparse.ArgumentParser:
     """Parser of one of ``_COMMANDS``."""
     summary, add_arguments, run = _COMMANDS[command]
     parser = make_parser(f"benchmark {command}", summary)
-    if parser.prog.endswith(".py"):
-        parser.prog += f" {command}"
     add_arguments(parser)
     parser.set_defaults(run=run)
     add_common_arguments(parser)

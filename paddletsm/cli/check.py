@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from paddletsm.builders import build_data_pipeline, load_config, pipeline_spec, split_of
@@ -32,7 +34,7 @@ from paddletsm.prepare.check import (
     load_source,
 )
 from paddletsm.prepare.check_findings import ERROR, Finding
-from paddletsm.prepare.check_fix import class_names_path, write_clean
+from paddletsm.prepare.check_fix import class_names_path, clean_targets, write_clean
 from paddletsm.prepare.check_page import write_page
 from paddletsm.prepare.groups import RULES, check_rule
 from paddletsm.utils.io import write_atomic
@@ -130,6 +132,7 @@ def _run(args: argparse.Namespace) -> int:
         sources, settings = _from_config(args, names)
     else:
         sources, settings = _from_paths(args, names)
+    _check_targets(args, sources)
     with _Progress(sum(len(source.samples) for source in sources)) as progress:
         report = check_data(sources, settings, progress=progress.step)
     _print_report(report)
@@ -149,10 +152,30 @@ def _check_arguments(args: argparse.Namespace) -> None:
         raise ConfigError("-o: needs a config (-c CFG)")
     if args.group not in ("auto", *RULES):
         check_rule(args.group)
-    for name in ("json", "html", "fix"):  # said before an hour of decoding, not behind it
+
+
+def _check_targets(args: argparse.Namespace, sources: Sequence[Source]) -> None:
+    """Refuse files that cannot be written: before an hour of decoding, not behind it."""
+    taken = {Path(source.file_path).resolve(): source.file_path for source in sources}
+    for name in ("json", "html", "fix"):
         target = getattr(args, name)
-        if target and Path(target).is_dir():
+        if not target:
+            continue
+        path = Path(target)
+        if path.is_dir():
             raise ConfigError(f"--{name} {target}: is a folder; name a file")
+        if path.resolve() in taken:
+            raise ConfigError(
+                f"--{name} {target}: would overwrite {taken[path.resolve()]}; name another file"
+            )
+        taken[path.resolve()] = f"--{name} {target}"
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if not folder.is_dir():
+            raise ConfigError(f"--{name} {target}: {folder} is not a folder")
+        if not os.access(folder, os.W_OK):
+            raise ConfigError(f"--{name} {target}: {folder} cannot be written to")
+    if args.fix:
+        clean_targets(sources, args.fix)
 
 
 def _read_names(path: str) -> tuple[str, ...]:
@@ -303,6 +326,11 @@ def _print_report(report: CheckReport) -> None:
             f"{source.split}: {source.file_path}: {plural(len(source.samples), 'clip')} of "
             f"{classes} {noun}, {bad} to leave out"
         )
+        if source.pattern:
+            print(
+                f"{source.split}: frames are named {source.pattern}; a config needs "
+                f"DATASET.{source.split}.suffix: '{source.pattern}'"
+            )
     if len(report.sources) == 1:
         print("one split: nothing to compare it with (--val PATH, or -c CFG)")
     print(f"{plural(len(report.errors), 'error')}, {plural(len(report.warnings), 'warning')}")

@@ -42,12 +42,13 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
 def make_parser(command: str, description: str) -> argparse.ArgumentParser:
     """A parser that takes no abbreviated options, so that a misspelt one is never guessed.
 
-    Its messages begin with what the user has typed: main.py, or paddletsm train.
+    Its messages begin with what the user has typed: main.py, prepare_data.py folder, or
+    paddletsm train.
     """
     script = os.path.basename(sys.argv[0])
     is_ours = script.endswith(".py") and not script.startswith("__")
     return _Parser(
-        prog=script if is_ours else f"paddletsm {command}",
+        prog=" ".join([script, *command.split()[1:]]) if is_ours else f"paddletsm {command}",
         description=description,
         allow_abbrev=False,
         formatter_class=_Formatter,

@@ -137,6 +137,7 @@ class _Run:
     ) -> None:
         self._args = args
         self._labels = artefact.labels
+        self._is_multi_label = artefact.activation == "sigmoid"
         self._results = results
         self._todo = todo
         self._failed = 0
@@ -176,7 +177,9 @@ class _Run:
                 self._hits.append(prediction.label_ids[0] == label)
 
     def _label(self, clip: Named) -> int | None:
-        """Class number of a list's label, which may be a name."""
+        """Class number of a list's label, which may be a name; None where there may be several."""
+        if self._is_multi_label:
+            return None
         if clip.label in self._labels:
             return self._labels.index(clip.label)
         if clip.label is not None and clip.label.isdecimal():

@@ -103,6 +103,7 @@ def check_values(config: Config, checker: Checker) -> None:
         if value is not None and value <= 0:
             checker.fail(path, f"must be above 0, not {value}")
     _check_name(config.model_name, checker)
+    _check_multi_label(config, checker)
     _check_backbone(config, checker)
     _check_learning_rate(config, checker)
 
@@ -112,6 +113,29 @@ def _check_name(name: str, checker: Checker) -> None:
         checker.fail(("model_name",), f"must be a plain file name, not {name!r}")
     if len(name.encode()) > _LONGEST_NAME:
         checker.fail(("model_name",), f"must not be longer than {_LONGEST_NAME} bytes")
+
+
+def _check_multi_label(config: Config, checker: Checker) -> None:
+    """Refuse what is defined for one label per clip only."""
+    if not config.MODEL.is_multi_label:
+        return
+    refused = {
+        ("MODEL", "label_smoothing"): (
+            config.MODEL.label_smoothing > 0,
+            "smoothing spreads the one label of a clip over all classes; leave it out",
+        ),
+        ("MODEL", "class_weights"): (
+            config.MODEL.class_weights == "balanced",
+            "balanced counts one label per clip; give a list of one weight per class",
+        ),
+        ("DATASET", "sampling"): (
+            config.DATASET.sampling == "balanced",
+            "balanced draws clips by their one label; leave it out, or give class_weights",
+        ),
+    }
+    for path, (holds, reason) in refused.items():
+        if holds:
+            checker.fail(path, f"MODEL.loss: bce gives a clip several labels, but {reason}")
 
 
 def _check_backbone(config: Config, checker: Checker) -> None:

@@ -57,8 +57,19 @@ class Model:
     backbone: Backbone
     head: Head
     framework: str = "Recognizer2D"
+    loss: Literal["cross_entropy", "bce"] = "cross_entropy"
     label_smoothing: float = 0.0
     class_weights: Literal["balanced"] | tuple[float, ...] | None = None
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether a clip may have several labels."""
+        return self.loss == "bce"
+
+    @property
+    def activation(self) -> Literal["softmax", "sigmoid"]:
+        """What makes scores of logits."""
+        return "sigmoid" if self.is_multi_label else "softmax"
 
 
 @dataclass(frozen=True)

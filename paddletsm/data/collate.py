@@ -39,7 +39,7 @@ class PendingBatch:
         self._settled = threading.Event()
         self._waiting = len(self.samples)
         self._clips: np.ndarray | None = None
-        self._labels = np.full(len(self.samples), -1, np.int64)
+        self._labels: dict[int, tuple[int, ...]] = {}
         self._times: dict[int, Mapping[str, float]] = {}
         self._failures: dict[int, Failure] = {}
         self._error: Exception | None = None
@@ -85,9 +85,9 @@ class PendingBatch:
             )
         return found
 
-    def done(self, i: int, label: int, times_ms: Mapping[str, float]) -> None:
-        """Row ``i`` is filled, with a clip of a label, maybe that of the sample's mirror image."""
-        self._labels[i] = label
+    def done(self, i: int, labels: Sequence[int], times_ms: Mapping[str, float]) -> None:
+        """Row ``i`` is filled, with a clip of these labels, maybe of the sample's mirror image."""
+        self._labels[i] = tuple(labels)
         self._times[i] = times_ms
         self._count()
 
@@ -121,13 +121,15 @@ class PendingBatch:
         clips = self._clips if good else None
         if clips is not None and self._failures:
             clips = clips[good]
+        others = tuple(self._labels[i][1:] for i in good)
         return Batch(
             clips=clips,
-            labels=self._labels[good],
+            labels=np.array([self._labels[i][0] for i in good], np.int64),
             ids=np.array([self.samples[i].id for i in good], np.int64),
             failed=tuple(self._failures[i] for i in sorted(self._failures)),
             wait_s=wait_s,
             times_ms=tuple(self._times[i] for i in good),
+            others=others if any(others) else (),
         )
 
     def _count(self) -> None:

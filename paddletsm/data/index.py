@@ -31,7 +31,17 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 _QUOTED = re.compile(r"""(?P<quote>["'])(?P<path>.+)(?P=quote)[\s,]+(?P<rest>\S.*)""")
 _LAST_SEPARATOR = re.compile(r"(\s*[,\t]\s*|\s+)[^\s,]+$")
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
+# The last column of a multi-label list: behind white space, or behind a comma in quotes.
+_LABELS = re.compile(
+    r"""(?P<rest>.*\S)(?P<separator>\s+|\s*,\s*(?=["']))(?P<quote>["']?)"""
+    r"""(?P<labels>[+-]?[0-9]+(\s*,\s*[+-]?[0-9]+)*)(?P=quote)"""
+)
 _TRAILING_INTEGERS = re.compile(r"(\s+[+-]?[0-9]+)+$")
+# What a path would end in if the first of several labels were taken for a part of it.
+_SEVERAL = re.compile(
+    rf"({'|'.join(map(re.escape, VIDEO_SUFFIXES))}|\s[0-9]+)\s+[0-9]+$", re.IGNORECASE
+)
+_ONE_LABEL = "a sample has one label; several, as in 'path 1,5', need MODEL.loss: bce"
 _PREPARED = {  # part of a path: the command's name for the data set
     "motion": "motion", "ucf101": "ucf101", "hmdb51": "hmdb51", "k400": "kinetics400",
     "sthv1": "sthv1", "sthv2": "sthv2", "jester": "jester", "diving48": "diving48",
@@ -61,6 +71,7 @@ def load_index(
     suffix: str | None = None,
     num_classes: int | None = None,
     class_names: Sequence[str] | None = None,
+    multi_label: bool = False,
     on_bad_line: Callable[[str, DataError], None] | None = None,
 ) -> Index:
     """Read a list file, or a folder with one sub-folder per class.
@@ -76,6 +87,7 @@ def load_index(
         num_classes: labels must lie below it; a folder must have that many classes.
         class_names: of a folder: the classes in the order of their labels, when another folder
             (that of training) defines them; None: the sub-folders in natural order.
+        multi_label: the last column may hold several labels: ``path 1,5``, ``path,"1,5"``.
         on_bad_line: called with "list.txt:12" and the error of a malformed line, which is left
             out; None: the error is raised.
 
@@ -92,12 +104,12 @@ def load_index(
         return _load_folder(path, format, num_classes, class_names)
     if not path.is_file():
         raise DataError(_missing(path))
-    lines = _read_lines(path)
     samples = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_read_lines(path), 1):
         where = f"{path}:{number}"
         try:
-            name, num_frames, label = _parse_line(line, format, where)
+            parse = _parse_labels if multi_label else _parse_label
+            name, num_frames, (label, *others) = parse(line, format, where)
             if samples:
                 _check_alike(samples[0], num_frames, line.strip(), where)
         except DataError as err:
@@ -106,11 +118,10 @@ def load_index(
             on_bad_line(where, err)
             continue
         full = _full_path(name, data_prefix, suffix if format == "VideoDataset" else None)
-        samples.append(Sample(full, label, len(samples), num_frames, where))
+        samples.append(Sample(full, label, len(samples), num_frames, where, tuple(others)))
     if not samples:
         raise DataError(f"{path}: the list is empty; it needs one line {_LINE_FORM[format]} each")
-    if num_classes is not None:
-        _check_labels(samples, num_classes)
+    _check_labels(samples, num_classes)
     return Index(tuple(samples), None, str(path))
 
 
@@ -146,6 +157,7 @@ def _parse_line(line: str, format: Format, where: str) -> tuple[str, int | None,
             f"{where}: {len(columns) + 1} columns in {text!r}; {format} takes "
             f"{_LINE_FORM[format]} (quote a path that ends in a number)"
             + ("; lists with frame counts belong to FrameDataset" if len(columns) == 2 else "")
+            + (f"; {_ONE_LABEL}" if "," in text else "")
         )
     label = int(columns[-1])
     num_frames = int(columns[0]) if len(columns) == 2 else None
@@ -154,6 +166,39 @@ def _parse_line(line: str, format: Format, where: str) -> tuple[str, int | None,
     if num_frames is not None and num_frames < 1:
         raise DataError(f"{where}: num_frames is {num_frames} in {text!r}; it must be 1 or more")
     return name, num_frames, label
+
+
+def _parse_label(line: str, format: Format, where: str) -> tuple[str, int | None, list[int]]:
+    """Return (path, num_frames, [label]); 'clip.avi 1,5' and 'frames 120 1,5' are refused."""
+    name, num_frames, label = _parse_line(line, format, where)
+    text = line.strip()
+    if text[0] not in "\"'" and _SEVERAL.search(name):
+        raise DataError(
+            f"{where}: several labels in {text!r}? {_ONE_LABEL} (a path that ends in such numbers: "
+            "quote it)"
+        )
+    return name, num_frames, [label]
+
+
+def _parse_labels(line: str, format: Format, where: str) -> tuple[str, int | None, list[int]]:
+    """Return (path, num_frames, labels) of a line of a multi-label list."""
+    text = line.strip()
+    found = _LABELS.fullmatch(text)
+    if not text or (found is None and not text[-1].isdigit()):
+        return _parse_label(line, format, where)  # blank or without a label: told as in any list
+    if found is None or (found["rest"].endswith(",") and not found["quote"]):
+        raise DataError(
+            f"{where}: {text!r}: which numbers are labels? with MODEL.loss: bce a line is "
+            "'path 1,5,7': labels without spaces, behind a space or tab; or, where commas separate "
+            "the columns, labels in quotes: 'path,\"1,5,7\"'"
+        )
+    labels = [int(label) for label in found["labels"].split(",")]
+    if min(labels) < 0 or len(set(labels)) < len(labels):
+        problem = "a negative label" if min(labels) < 0 else "a label twice"
+        raise DataError(f"{where}: {problem} in {text!r}; labels are different, and start at 0")
+    one_label = f"{found['rest']}{found['separator']}{labels[0]}"
+    name, num_frames, _ = _parse_line(one_label, format, where)
+    return name, num_frames, labels
 
 
 def _check_alike(first: Sample, num_frames: int | None, text: str, where: str) -> None:
@@ -195,18 +240,21 @@ def _full_path(name: str, data_prefix: str, suffix: str | None) -> str:
     return os.path.join(data_prefix, name) if data_prefix and not _DRIVE.match(name) else name
 
 
-def _check_labels(samples: Sequence[Sample], num_classes: int) -> None:
-    wrong = next((sample for sample in samples if sample.label >= num_classes), None)
+def _check_labels(samples: Sequence[Sample], num_classes: int | None) -> None:
+    if num_classes is None:
+        return
+    wrong = next((sample for sample in samples if max(sample.labels) >= num_classes), None)
     if wrong is None:
         return
-    labels = [sample.label for sample in samples]
+    labels = [label for sample in samples for label in sample.labels]
     if min(labels) == 1 and max(labels) == num_classes:
         raise DataError(
-            f"{wrong.where}: label {wrong.label}, but num_classes is {num_classes}: the labels of "
-            f"this list run from 1 to {num_classes}, they start at 0 here; subtract 1 from each"
+            f"{wrong.where}: label {max(wrong.labels)}, but num_classes is {num_classes}: the "
+            f"labels of this list run from 1 to {num_classes}, they start at 0 here; subtract 1 "
+            "from each"
         )
     raise DataError(
-        f"{wrong.where}: label {wrong.label}, but num_classes is {num_classes} "
+        f"{wrong.where}: label {max(wrong.labels)}, but num_classes is {num_classes} "
         f"(labels are 0 to {num_classes - 1}); correct the line, or MODEL.head.num_classes"
     )
 

@@ -209,6 +209,7 @@ class Pipeline:
             sample.label,
             sample.id,
             indices.reshape(shape),
+            sample.others,
         )
         try:
             for transform in self.transforms:

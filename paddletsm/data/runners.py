@@ -144,7 +144,7 @@ class ThreadRunner(Runner):
         target = batch.row(row, clip.frames.shape, clip.frames.dtype)
         if not np.shares_memory(clip.frames, target, max_work=1):
             target[...] = clip.frames
-        batch.done(row, clip.label, times)
+        batch.done(row, clip.labels, times)
 
     def cut_off(self) -> None:
         """Give the thread up."""
@@ -231,7 +231,7 @@ class ProcessRunner(Runner):
         if kind == workers.CLIP:
             if trouble:
                 self._log([(logging.WARNING, f"{sample.path}: {trouble}; another decoder read it")])
-            batch.done(row, details["label"], details["times"])
+            batch.done(row, details["labels"], details["times"])
         elif kind == workers.FAILED:
             before = f"{sample.path}: {trouble}; by another decoder: " if trouble else ""
             batch.fail(row, before + details["reason"])

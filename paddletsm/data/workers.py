@@ -8,7 +8,7 @@ talks over its standard input and output, so its end, or its parent's, is an end
 
     parent                                   child
     setup: pickled data set            ->    READY or ERROR
-    request: pickled Request           ->    CLIP (shape, dtype, label) + frames, FAILED or ERROR
+    request: pickled Request           ->    CLIP (shape, dtype, labels) + frames, FAILED or ERROR
 
 The frames of a clip follow through the pipe unless they lie where the request has offered a place.
 """
@@ -248,7 +248,7 @@ class _Source:
         facts = {
             "shape": clip.frames.shape,
             "dtype": clip.frames.dtype.name,
-            "label": clip.label,
+            "labels": clip.labels,
             "times": times,
             "placed": is_placed,
         }

@@ -77,12 +77,7 @@ def export_model(
             is missing, or int8 has no plan.
     """
     out_dir = Path(out_dir).resolve()
-    formats = _checked(formats, int8)
-    if "int8" in formats and (protocol or {}).get("activation") == "sigmoid":
-        raise ConfigError(
-            "int8 is judged by its top-1, which clips of several labels (MODEL.loss: bce) do not "
-            "have; choose another format"
-        )
+    formats = _checked(formats, int8, protocol or {})
     num_seg, *size = shape = (_num_seg(model, spec), *_pair(target_size))
     known_protocol = _protocol(spec, protocol, num_seg=num_seg, size=tuple(size))
     job = _Job(model, name, shape, spec, known_protocol, tuple(str(label) for label in labels))
@@ -107,8 +102,15 @@ class _Job:
     labels: tuple[str, ...]
 
 
-def _checked(formats: Sequence[str], int8: Int8Plan | None) -> tuple[str, ...]:
+def _checked(
+    formats: Sequence[str], int8: Int8Plan | None, protocol: Mapping[str, Any]
+) -> tuple[str, ...]:
     formats = check_formats(formats)
+    if "int8" in formats and protocol.get("activation") == "sigmoid":
+        raise ConfigError(
+            "int8 is judged by its top-1, which clips of several labels (MODEL.loss: bce) do not "
+            "have; choose another format"
+        )
     if "int8" in formats and int8 is None:
         raise ConfigError("the format int8 needs clips to calibrate on; name a list of them")
     return formats

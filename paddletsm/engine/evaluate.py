@@ -16,7 +16,7 @@ from paddletsm.data import Batch, ClipLoader, eval_batches
 from paddletsm.engine.distributed import World, gather
 from paddletsm.engine.scored import Scored
 from paddletsm.errors import PaddleTSMError
-from paddletsm.metrics import Average, average_views
+from paddletsm.metrics import Activation, Average, average_views
 from paddletsm.models import Recognizer2D
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ def score_dataset(
     world: World | None = None,
     frame_order: FrameOrder = "ordered",
     average: Average = "scores",
+    activation: Activation = "softmax",
     amp_level: str | None = None,
     amp_dtype: str = "float16",
     on_batch: Callable[[int], None] | None = None,
@@ -71,6 +72,7 @@ def score_dataset(
         frame_order: "shuffled" and "reversed" change the order of the frames of every clip, to see
             whether a network uses it.
         average: what is averaged over the views of a clip, see ``average_views``.
+        activation: "sigmoid" where clips may have several labels; those of the result are [N, K].
         amp_level: "O1" or "O2" for a network that is trained in mixed precision.
         amp_dtype: of it, "float16" or "bfloat16".
         on_batch: called with the number of samples after each batch.
@@ -93,8 +95,8 @@ def score_dataset(
             failures.extend(batch.failed)
             if batch.clips is not None:
                 ids.append(batch.ids)
-                labels.append(batch.labels)
-                logits.append(_batch_logits(model, batch, frame_order, average))
+                labels.append(_labels(model, batch, activation))
+                logits.append(_batch_logits(model, batch, frame_order, average, activation))
             if on_batch:
                 on_batch(len(batch.ids))
             # A stopped process still meets the others below: they may wait there already.
@@ -104,7 +106,7 @@ def score_dataset(
     parts = gather((ids, logits, labels, failures, is_stopped), world)
     if any(part[-1] for part in parts):
         raise EvaluationStoppedError("the evaluation was stopped")
-    return _merge(parts, model.head.num_classes, average)
+    return _merge(parts, model.head.num_classes, average, activation)
 
 
 def bounded_batch(batch_size: int, views: int) -> int:
@@ -113,7 +115,11 @@ def bounded_batch(batch_size: int, views: int) -> int:
 
 
 def _batch_logits(
-    model: Recognizer2D, batch: Batch, frame_order: FrameOrder, average: Average
+    model: Recognizer2D,
+    batch: Batch,
+    frame_order: FrameOrder,
+    average: Average,
+    activation: Activation,
 ) -> np.ndarray:
     """Views joined: float64 scores [N, K], or where logits are averaged those."""
     clips = reorder_frames(batch.clips, batch.ids, frame_order)
@@ -123,7 +129,13 @@ def _batch_logits(
     logits = np.concatenate(parts).reshape(samples, views, -1)
     if average == "logits":
         return logits.astype(np.float64).mean(1)
-    return average_views(logits, average)
+    return average_views(logits, average, activation)
+
+
+def _labels(model: Recognizer2D, batch: Batch, activation: Activation) -> np.ndarray:
+    if activation == "sigmoid":
+        return batch.with_multi_hot(model.head.num_classes).labels
+    return batch.labels
 
 
 def _chunks(clips: np.ndarray) -> Iterator[np.ndarray]:
@@ -146,20 +158,23 @@ def reorder_frames(clips: np.ndarray, ids: np.ndarray, order: FrameOrder) -> np.
     return shuffled
 
 
-def _merge(parts: list[tuple], num_classes: int, average: Average) -> Scored:
+def _merge(
+    parts: list[tuple], num_classes: int, average: Average, activation: Activation
+) -> Scored:
     """Join what the processes scored, sorted by sample."""
     ids = [array for part in parts for array in part[0]]
     joined = [array for part in parts for array in part[1]]
     labels = [array for part in parts for array in part[2]]
     failures = sorted((f for part in parts for f in part[3]), key=lambda f: f.sample_id)
     if not ids:
-        empty = np.zeros(0, np.int64)
-        return Scored(empty, np.zeros((0, num_classes), np.float32), empty, tuple(failures))
+        empty, nothing = np.zeros(0, np.int64), np.zeros((0, num_classes), np.float32)
+        no_labels = nothing if activation == "sigmoid" else empty
+        return Scored(empty, nothing, no_labels, tuple(failures))
     all_ids = np.concatenate(ids)
     order = np.argsort(all_ids)
     values = np.concatenate(joined)[order]
     has_logits = average == "logits"
-    scores = average_views(values[:, None], average) if has_logits else values
+    scores = average_views(values[:, None], average, activation) if has_logits else values
     return Scored(
         all_ids[order],
         scores.astype(np.float32),

@@ -23,7 +23,13 @@ from paddletsm.engine.distributed import (
 )
 from paddletsm.engine.evaluate import EvaluationStoppedError, score_dataset
 from paddletsm.engine.failures import FailureLog
-from paddletsm.engine.narrate import record_epoch, record_validation, say_end, say_interval
+from paddletsm.engine.narrate import (
+    accuracies,
+    record_epoch,
+    record_validation,
+    say_end,
+    say_interval,
+)
 from paddletsm.engine.nonfinite import explain_steps, first_broken
 from paddletsm.engine.progress import Bar, Eta, Meter, Stopwatch
 from paddletsm.engine.published import published_weights
@@ -261,6 +267,7 @@ def _validate(setup: Setup, state: TrainState, stop: StopRequest, eta: Eta) -> N
             setup.model,
             setup.valid_loader,
             average=config.METRIC.average,
+            activation=config.MODEL.activation,
             batch_size=config.DATASET.valid_batch_size or config.DATASET.batch_size,
             world=setup.world,
             amp_level=options.amp_level if options.amp else None,
@@ -276,7 +283,7 @@ def _validate(setup: Setup, state: TrainState, stop: StopRequest, eta: Eta) -> N
     FailureLog("failed in validation").add(scored.failures, World())
     is_best = _rank(values) > _rank(state.best)
     if is_best:
-        state.best = {k: values[k] for k in ("top1", "top5", "loss")}
+        state.best = {k: values[k] for k in (*accuracies(config), "loss")}
         state.best["epoch"] = state.epoch + 1
     record_validation(setup, state, values, is_best=is_best)
     if setup.world.is_main and is_best:
@@ -284,8 +291,8 @@ def _validate(setup: Setup, state: TrainState, stop: StopRequest, eta: Eta) -> N
 
 
 def _rank(values: dict[str, float]) -> tuple[float, float]:
-    """Higher is better: top-1, among equals the lower loss."""
-    return values.get("top1", -1.0), -values.get("loss", float("inf"))
+    """Higher is better: top-1 or mAP, among equals the lower loss."""
+    return values.get("mAP", values.get("top1", -1.0)), -values.get("loss", float("inf"))
 
 
 def _stop(setup: Setup, state: TrainState, stop: StopRequest) -> NoReturn:

@@ -7,12 +7,25 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from paddletsm.config import Config
 from paddletsm.engine.progress import Eta, Meter
 from paddletsm.engine.setup import Setup
 from paddletsm.engine.state import TrainState
 from paddletsm.utils.text import plural
 
 logger = logging.getLogger(__name__)
+
+
+def accuracies(config: Config, *, is_training: bool = False) -> tuple[str, ...]:
+    """Names of the accuracies; a training step has no mAP, which is of a whole data set."""
+    if not config.MODEL.is_multi_label:
+        return "top1", "top5"
+    return ("hit1", "exact") if is_training else ("mAP", "hit1", "exact")
+
+
+def _written(values: dict[str, Any], names: tuple[str, ...], form: str) -> str:
+    """Write "top1 93.75  top5 100.00"."""
+    return "  ".join(f"{name} {values[name]:{form}}" for name in names)
 
 
 def describe(setup: Setup) -> None:
@@ -99,18 +112,17 @@ def say_interval(
     setup: Setup, state: TrainState, meter: Meter, rate: float, eta: Eta, steps: int
 ) -> None:
     """Log the means since the last such line."""
-    values = meter.values()
+    names = accuracies(setup.config, is_training=True)
+    values = meter.values(names)
     logger.info(
-        "epoch %d/%d  step %d/%d  loss %.4f  lr %.6f  top1 %5.1f  top5 %5.1f  "
-        "%.1f clips/s  data wait %.0f%%  ETA %s",
+        "epoch %d/%d  step %d/%d  loss %.4f  lr %.6f  %s  %.1f clips/s  data wait %.0f%%  ETA %s",
         state.epoch + 1,
         setup.config.epochs,
         state.step,
         steps,
         values["loss"],
         rate,
-        values["top1"],
-        values["top5"],
+        _written(values, names, "5.1f"),
         values["clips_per_sec"],
         values["data_wait_percent"],
         eta,
@@ -128,7 +140,8 @@ def record_epoch(setup: Setup, state: TrainState, rate: float) -> None:
         )
     if setup.world.is_main:
         head = {"split": "train", "epoch": state.epoch + 1, "step": state.global_step, "lr": rate}
-        setup.log.append({**head, **state.meter.values(), "failed": failed})
+        names = accuracies(setup.config, is_training=True)
+        setup.log.append({**head, **state.meter.values(names), "failed": failed})
 
 
 def record_validation(
@@ -136,12 +149,11 @@ def record_validation(
 ) -> None:
     """Log a validation and write its record to metrics.jsonl."""
     logger.info(
-        "epoch %d/%d  validation of %d clips: top1 %.2f  top5 %.2f  loss %.4f%s%s",
+        "epoch %d/%d  validation of %d clips: %s  loss %.4f%s%s",
         state.epoch + 1,
         setup.config.epochs,
         values["num_samples"],
-        values["top1"],
-        values["top5"],
+        _written(values, accuracies(setup.config), ".2f"),
         values["loss"],
         "  (best so far)" if is_best else "",
         f"  FAILED: {state.unread} clips" if state.unread else "",
@@ -155,9 +167,8 @@ def say_end(setup: Setup, state: TrainState) -> None:
     """Log the best validation and where everything is."""
     if state.best:
         logger.info(
-            "best validation: top1 %.2f  top5 %.2f at epoch %d",
-            state.best["top1"],
-            state.best["top5"],
+            "best validation: %s at epoch %d",
+            _written(state.best, accuracies(setup.config), ".2f"),
             state.best["epoch"],
         )
     logger.info("weights, metrics.jsonl and curves.png are in %s", setup.folder)

@@ -20,7 +20,10 @@ _WITH_TEXT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{p
 
 @dataclass
 class Meter:
-    """Sums over clips since the last reset, already summed over processes."""
+    """Sums over clips since the last reset, already summed over processes.
+
+    Where clips have several labels, ``top1`` and ``top5`` hold the sums of hit1 and exact.
+    """
 
     loss: float = 0.0
     top1: float = 0.0
@@ -42,14 +45,14 @@ class Meter:
         self.step_sec += step_sec
         self.steps += steps
 
-    def values(self) -> dict[str, float]:
-        """Means and rates; accuracies in percent, NaN without clips."""
+    def values(self, names: tuple[str, str] = ("top1", "top5")) -> dict[str, float]:
+        """Means and rates; the two accuracies, under these names, in percent; NaN without clips."""
         clips = self.clips or float("nan")
         seconds = max(self.step_sec, 1e-9)
         return {
             "loss": self.loss / clips,
-            "top1": 100.0 * self.top1 / clips,
-            "top5": 100.0 * self.top5 / clips,
+            names[0]: 100.0 * self.top1 / clips,
+            names[1]: 100.0 * self.top5 / clips,
             "clips_per_sec": self.clips / seconds,
             "data_wait_percent": 100.0 * self.wait_sec / seconds,
         }

@@ -9,11 +9,12 @@ import io
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from paddletsm.data import Sample
+from paddletsm.data import Failure, Sample
+from paddletsm.engine.multi_label import multi_label_classes, multi_label_predictions
 from paddletsm.engine.score_files import FILE_NAME, write_scores
 from paddletsm.engine.scored import Scored
 from paddletsm.engine.writers import ScalarWriter
@@ -96,6 +97,8 @@ def write_test_results(
 ) -> dict[str, Any]:
     """Write predictions.csv, scores.npz, per_class.csv, confusion_matrix.{csv,png}, metrics.json.
 
+    There is no confusion matrix of clips with several labels.
+
     Args:
         folder: created when absent.
         scored: the scores.
@@ -108,40 +111,62 @@ def write_test_results(
     """
     by_id = {sample.id: sample for sample in samples}
     metrics: dict[str, Any] = {key: _json_number(value) for key, value in scored.metrics().items()}
-    metrics["top1_interval"] = [_json_number(value) for value in scored.top1_interval()]
+    if not scored.is_multi_label:
+        metrics["top1_interval"] = [_json_number(value) for value in scored.top1_interval()]
     metrics.update(facts)
     metrics["failed"] = [
-        {"path": f.path, "reason": f.reason, "id": f.sample_id, "label": by_id[f.sample_id].label}
+        {"path": f.path, "reason": f.reason, "id": f.sample_id, **_labels_of(by_id, f, scored)}
         for f in scored.failures
     ]
+    write_scores(folder / FILE_NAME, scored, samples, names)
+    if scored.is_multi_label:
+        _write_csv(folder / "predictions.csv", multi_label_predictions(scored, by_id, names))
+        _write_csv(folder / "per_class.csv", multi_label_classes(scored, names))
+    else:
+        _write_predictions(folder / "predictions.csv", scored, by_id, names)
+        _write_per_class(folder / "per_class.csv", scored, names)
+        _write_confusion(folder, scored, names, metrics)
+    # Last: where it is, the files beside it are of the same test.
+    write_atomic(folder / "metrics.json", json.dumps(metrics, indent=2).encode())
+    return metrics
+
+
+def _labels_of(by_id: Mapping[int, Sample], failure: Failure, scored: Scored) -> dict[str, Any]:
+    sample = by_id[failure.sample_id]
+    return {"labels": sample.labels} if scored.is_multi_label else {"label": sample.label}
+
+
+def _write_predictions(
+    path: Path, scored: Scored, by_id: Mapping[int, Sample], names: Sequence[str]
+) -> None:
     rows: list[list[Any]] = [
         ["path", "label", "prediction", "score", "label_name", "prediction_name"]
     ]
     best = predicted_labels(scored.scores)
     for index, sample_id in enumerate(scored.ids):
         label, predicted = int(scored.labels[index]), int(best[index])
-        path = by_id[int(sample_id)].path
+        clip = by_id[int(sample_id)].path
         if predicted < 0:
-            rows.append([path, label, "", "", names[label], "undefined scores"])
+            rows.append([clip, label, "", "", names[label], "undefined scores"])
             continue
         score = f"{scored.scores[index, predicted]:.6f}"
-        rows.append([path, label, predicted, score, names[label], names[predicted]])
+        rows.append([clip, label, predicted, score, names[label], names[predicted]])
     for failure in scored.failures:
         label = by_id[failure.sample_id].label
         rows.append([failure.path, label, "", "", names[label], "failed"])
-    _write_csv(folder / "predictions.csv", rows)
-    write_scores(folder / FILE_NAME, scored, samples, names)
+    _write_csv(path, rows)
+
+
+def _write_confusion(
+    folder: Path, scored: Scored, names: Sequence[str], metrics: Mapping[str, Any]
+) -> None:
     matrix = confusion_matrix(scored.scores, scored.labels)
-    _write_per_class(folder / "per_class.csv", scored, names)
     header = [["label \\ prediction", *names]]
     counts = [[name, *map(int, row)] for name, row in zip(names, matrix, strict=True)]
     _write_csv(folder / "confusion_matrix.csv", header + counts)
     top1 = metrics["top1"]
-    title = f"{facts['model_name']}, top-1 {top1:.1f} %" if top1 is not None else ""
+    title = f"{metrics['model_name']}, top-1 {top1:.1f} %" if top1 is not None else ""
     draw_confusion_matrix(matrix, list(names), folder / "confusion_matrix.png", title)
-    # Last: where it is, the files beside it are of the same test.
-    write_atomic(folder / "metrics.json", json.dumps(metrics, indent=2).encode())
-    return metrics
 
 
 def _write_per_class(path: Path, scored: Scored, names: Sequence[str]) -> None:

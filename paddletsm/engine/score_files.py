@@ -54,7 +54,7 @@ def write_scores(
     arrays = {
         "ids": scored.ids,
         "paths": np.array([by_id[int(sample_id)] for sample_id in scored.ids], np.str_),
-        "labels": scored.labels,
+        "labels": scored.labels.astype(np.int64),
         "scores": scored.scores.astype(np.float32),
         "class_names": np.array(list(names), np.str_),
     }
@@ -65,10 +65,10 @@ def write_scores(
 
 
 def read_scores(path: Path) -> StoredScores:
-    """Read scores.npz; nothing in it is run.
+    """Read scores.npz of clips with one label each; nothing in it is run.
 
     Raises:
-        DataError: missing, damaged, or not written by a test.
+        DataError: missing, damaged, not written by a test, or of clips with several labels.
     """
     if not path.is_file():
         raise DataError(
@@ -83,6 +83,11 @@ def read_scores(path: Path) -> StoredScores:
             f"{path} is damaged or was not written by a test: {err}; test again"
         ) from err
     count, classes = len(arrays["ids"]), len(arrays["class_names"])
+    if arrays["labels"].ndim == 2:
+        raise DataError(
+            f"{path} is of a test of clips with several labels (MODEL.loss: bce); only tests of "
+            "one label per clip can be fused"
+        )
     shapes = [arrays[key].shape for key in ("paths", "labels", "scores")]
     if shapes != [(count,), (count,), (count, classes)]:
         raise DataError(f"{path}: its arrays do not belong together ({shapes}); test again")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from paddletsm.data import Failure
-from paddletsm.metrics import METRICS, top_k_hits, wilson_interval
+from paddletsm.metrics import METRICS, multi_label_metrics, top_k_hits, wilson_interval
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Scored:
 
     Attributes:
         ids: sample numbers [N].
-        scores: softmax scores of the clips, their views averaged [N, K].
-        labels: [N].
+        scores: of the clips, their views averaged [N, K]: softmax; sigmoid for several labels.
+        labels: [N]; [N, K] of zeros and ones where clips may have several.
         failures: samples that could not be read; they are in none of the arrays.
         logits: [N, K] averaged over views where that was asked for, else None.
     """
@@ -31,10 +31,20 @@ class Scored:
     failures: tuple[Failure, ...]
     logits: np.ndarray | None = None
 
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether clips may have several labels."""
+        return self.labels.ndim == 2
+
     def metrics(self) -> dict[str, Any]:
-        """top1, top5, mean_class in percent, loss, and the counts they rest on."""
+        """top1, top5, mean_class in percent, loss, and the counts they rest on.
+
+        For clips of several labels mAP, hit1 and exact, see ``multi_label_metrics``.
+        """
         values: dict[str, Any] = {}
-        for name in METRICS.names():
+        if self.is_multi_label:
+            values.update(multi_label_metrics(self.scores, self.labels))
+        for name in () if self.is_multi_label else METRICS.names():
             metric = METRICS.get(name)()
             metric.update(self.ids, self.scores, self.labels)
             values.update(metric.compute())
@@ -47,8 +57,11 @@ class Scored:
         return wilson_interval(hits, len(self.ids))
 
     def loss(self) -> float:
-        """Mean of -log(score of the label); NaN without samples."""
+        """Mean of -log(score of the label), or binary cross-entropy; NaN without samples."""
         if not len(self.ids):
             return float("nan")
+        if self.is_multi_label:
+            of_right = np.where(self.labels > 0, self.scores, 1.0 - self.scores.astype(np.float64))
+            return float(-np.log(np.maximum(of_right, 1e-12)).mean())
         own = np.take_along_axis(self.scores, self.labels[:, None], axis=1)[:, 0]
         return float(-np.log(np.maximum(own.astype(np.float64), 1e-12)).mean())

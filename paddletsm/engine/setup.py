@@ -249,7 +249,8 @@ def _check_samples(config: Config, samples: Sequence[Sample]) -> None:
             "DATASET.train.data_prefix (or suffix) right?"
             + (f" To prepare the data: {prepare}" if (prepare := config.DATASET.prepare) else "")
         )
-    absent = set(range(config.MODEL.head.num_classes)) - {sample.label for sample in samples}
+    present = {label for sample in samples for label in sample.labels}
+    absent = set(range(config.MODEL.head.num_classes)) - present
     if absent:
         names = config.DATASET.class_names
         shown = [names[k] if isinstance(names, tuple) else k for k in sorted(absent)]
@@ -260,8 +261,8 @@ def _prepare_device(options: TrainOptions, config: Config) -> str:
     device = select_device(options.device)
     if options.amp and device == "cpu":
         raise ConfigError(
-            "--amp: Paddle computes in float32 on a CPU whatever it is asked for; leave it out on "
-            "--device cpu"
+            "--amp: mixed precision needs a GPU, Paddle computes in float32 on a CPU whatever it is "
+            "asked for; leave it out on --device cpu"
         )
     if config.sync_bn and device == "cpu":
         raise ConfigError(

@@ -27,6 +27,8 @@ from paddletsm.utils.io import sha256_of
 
 logger = logging.getLogger(__name__)
 
+_FORMER = {"MODEL.loss": "cross_entropy"}  # facts that older states do not hold
+
 
 @dataclass
 class TrainState:
@@ -65,9 +67,10 @@ def restore(setup: Setup) -> tuple[TrainState, Path]:
     except (KeyError, TypeError) as err:  # edited, or written by another version
         raise WeightsError(f"{path} does not hold the state of a run of this version") from err
     for key, now in _run_facts(setup).items():
-        if meta["run"].get(key) != now:
+        then = meta["run"].get(key, _FORMER.get(key))
+        if then != now:
             raise ConfigError(
-                f"--resume: {path} was saved with {key} = {meta['run'].get(key)}, now it is {now}; "
+                f"--resume: {path} was saved with {key} = {then}, now it is {now}; "
                 "resuming continues the same run, so keep it, or start anew with -w"
             )
     found = gather(sha256_of(path), setup.world)
@@ -102,6 +105,7 @@ def _run_facts(setup: Setup) -> dict[str, Any]:
         "total batch size": setup.total_batch,
         "number of training clips": setup.epoch_clips,
         "DATASET.sampling": setup.config.DATASET.sampling,
+        "MODEL.loss": setup.config.MODEL.loss,
     }
 
 

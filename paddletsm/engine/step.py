@@ -18,7 +18,7 @@ from paddletsm.engine.nonfinite import explain
 from paddletsm.engine.setup import Setup, TrainOptions
 from paddletsm.errors import DataError
 from paddletsm.metrics import top_k_hits
-from paddletsm.models.losses import MixedLabels, classification_loss
+from paddletsm.models.losses import MixedLabels, classification_loss, multi_label_loss
 
 
 def train_step(setup: Setup, batch: Batch, global_step: int) -> paddle.Tensor:
@@ -28,8 +28,11 @@ def train_step(setup: Setup, batch: Batch, global_step: int) -> paddle.Tensor:
     gradients are those of the mean loss over all of them.
 
     Returns:
-        [loss, top1, top5, clips, failed] summed over this process's clips.
+        [loss, top1, top5, clips, failed] summed over this process's clips; for clips of several
+        labels hit1 and exact (see ``multi_label_metrics``) instead of top1 and top5.
     """
+    if setup.config.MODEL.is_multi_label:
+        batch = batch.with_multi_hot(setup.model.head.num_classes)
     # Dropout depends on (seed, step, process) alone, so a resumed run needs no generator state.
     paddle.seed(_step_seed(setup.config.seed, global_step, setup.world.rank))
     failed = len(batch.failed)
@@ -42,7 +45,7 @@ def train_step(setup: Setup, batch: Batch, global_step: int) -> paddle.Tensor:
         for number, rows in enumerate(parts):
             clips = paddle.to_tensor(batch.clips[rows, 0])
             labels = targets = paddle.to_tensor(batch.labels[rows])
-            if blend is not None:  # accuracy then counts the class with the larger share
+            if blend is not None:  # accuracy then counts the labels with the larger share
                 clips, targets = blend.apply(setup.model, batch, rows)
                 labels = targets.dominant
             is_last = number == len(parts) - 1
@@ -93,12 +96,19 @@ def _forward_and_backward(
     """Logits [N, K] and the loss; gradients are left in the parameters."""
     with autocast(setup.options):
         logits = setup.network(clips)
-        loss = classification_loss(
-            logits, labels, setup.config.MODEL.label_smoothing, setup.class_weights
-        )
+        loss = _loss(setup, logits, labels)
     weighted = loss * weight if weight != 1.0 else loss
     (weighted if setup.scaler is None else setup.scaler.scale(weighted)).backward()
     return logits, loss
+
+
+def _loss(
+    setup: Setup, logits: paddle.Tensor, labels: paddle.Tensor | MixedLabels
+) -> paddle.Tensor:
+    config = setup.config.MODEL
+    if config.is_multi_label:
+        return multi_label_loss(logits, labels, setup.class_weights)
+    return classification_loss(logits, labels, config.label_smoothing, setup.class_weights)
 
 
 def _note_if_not_finite(setup: Setup, loss: paddle.Tensor, batch: Batch, rows: slice) -> None:
@@ -127,15 +137,25 @@ def _step_sums(
     logits: paddle.Tensor, labels: paddle.Tensor, loss: paddle.Tensor, failed: int
 ) -> paddle.Tensor:
     count = len(labels)
-    if logits.place.is_cpu_place():
+    if labels.ndim == 2:
+        hits = _multi_label_hits(logits, labels)
+    elif logits.place.is_cpu_place():
         scores, numbers = logits.numpy(), labels.numpy()
         top1, top5 = (int(top_k_hits(scores, numbers, k).sum()) for k in (1, 5))
         return paddle.to_tensor([float(loss) * count, top1, top5, count, failed], "float32")
-    own = paddle.take_along_axis(logits, labels.unsqueeze(1), 1)
-    not_worse = (logits >= own).sum(1)
-    hits = [(not_worse <= min(k, logits.shape[1])).astype("float32").sum() for k in (1, 5)]
+    else:
+        own = paddle.take_along_axis(logits, labels.unsqueeze(1), 1)
+        not_worse = (logits >= own).sum(1)
+        hits = [(not_worse <= min(k, logits.shape[1])).astype("float32").sum() for k in (1, 5)]
     counts = paddle.to_tensor([float(count), float(failed)])
     return paddle.concat([paddle.stack([loss.astype("float32") * count, *hits]), counts])
+
+
+def _multi_label_hits(logits: paddle.Tensor, labels: paddle.Tensor) -> list[paddle.Tensor]:
+    """Clips whose best class is one of theirs, and those whose scores above 0.5 are all right."""
+    best = paddle.take_along_axis(labels, logits.argmax(1, keepdim=True), 1)
+    is_right = (logits > 0.0) == (labels > 0.5)
+    return [best.astype("float32").sum(), is_right.all(1).astype("float32").sum()]
 
 
 def _step_seed(seed: int, global_step: int, rank: int) -> int:
@@ -145,4 +165,6 @@ def _step_seed(seed: int, global_step: int, rank: int) -> int:
 def _dummy_batch(setup: Setup) -> tuple[paddle.Tensor, paddle.Tensor]:
     size = setup.train_loader.dataset.pipeline.target_size or 224
     clips = paddle.zeros([1, setup.model.num_seg, 3, size, size])
+    if setup.config.MODEL.is_multi_label:
+        return clips, paddle.zeros([1, setup.model.head.num_classes])
     return clips, paddle.zeros([1], "int64")

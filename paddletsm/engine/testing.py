@@ -99,6 +99,7 @@ def run_test(
             world=world,
             frame_order=frame_order,
             average=config.METRIC.average,
+            activation=config.MODEL.activation,
             on_batch=bar.advance,
         )
         bar.close()
@@ -144,6 +145,7 @@ def _facts(
             "crops": pipeline.num_crops,
             "size": pipeline.target_size,
             "average": config.METRIC.average,
+            "activation": config.MODEL.activation,
             "frame_order": frame_order,
         },
         "config_sha256": config_hash(config),
@@ -163,7 +165,7 @@ def _report(values: dict[str, Any], folder: Path) -> None:
     protocol = values["protocol"]
     logger.info(
         "test of %d clips (protocol %s: %d segments x %d clips x %d crops, %s averaged%s): "
-        "top1 %.2f (95 %% interval %.2f to %.2f)  top5 %.2f  mean class %.2f  loss %.4f  failed %d",
+        "%s  loss %.4f  failed %d",
         values["num_samples"],
         protocol["name"],
         protocol["segments"],
@@ -171,23 +173,30 @@ def _report(values: dict[str, Any], folder: Path) -> None:
         protocol["crops"],
         protocol["average"],
         "" if protocol["frame_order"] == "ordered" else f", frames {protocol['frame_order']}",
-        *(
-            float("nan") if value is None else value
-            for value in (
-                values["top1"],
-                *values["top1_interval"],
-                values["top5"],
-                values["mean_class"],
-                values["loss"],
-            )
-        ),
+        _accuracies(values),
+        _number(values["loss"]),
         values["num_failed"],
     )
     logger.info(
-        "metrics.json, predictions.csv, scores.npz, per_class.csv, confusion_matrix.csv and .png, "
-        "config.yaml are in %s",
+        "metrics.json, predictions.csv, scores.npz, per_class.csv%s, config.yaml are in %s",
+        ", confusion_matrix.csv and .png" if "top1" in values else "",
         folder,
     )
+
+
+def _accuracies(values: dict[str, Any]) -> str:
+    if "mAP" in values:
+        form, keys = "mAP %.2f  hit1 %.2f  exact %.2f", ["mAP", "hit1", "exact"]
+        numbers = [values[key] for key in keys]
+    else:
+        form = "top1 %.2f (95 %% interval %.2f to %.2f)  top5 %.2f  mean class %.2f"
+        others = [values["top5"], values["mean_class"]]
+        numbers = [values["top1"], *values["top1_interval"], *others]
+    return form % tuple(map(_number, numbers))
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
 
 
 def _keep_earlier(folder: Path, name: str) -> None:

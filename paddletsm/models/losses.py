@@ -16,8 +16,8 @@ class MixedLabels:
     """Soft labels of clips that were mixed in pairs: ``share`` of one class, the rest of another.
 
     Attributes:
-        own: class numbers [N], int64.
-        others: class numbers of the partners [N], int64.
+        own: class numbers [N], int64; or float32 [N, K] where clips have several.
+        others: those of the partners.
         share: weight of ``own``, 0..1.
     """
 
@@ -27,7 +27,7 @@ class MixedLabels:
 
     @property
     def dominant(self) -> Tensor:
-        """The class with the larger share [N]."""
+        """The labels with the larger share."""
         return self.own if self.share >= 0.5 else self.others
 
 
@@ -66,3 +66,22 @@ def classification_loss(
     log_probabilities = F.log_softmax(logits, -1)
     right = F.nll_loss(log_probabilities, labels)
     return (1.0 - smoothing) * right - smoothing * log_probabilities.mean()
+
+
+def multi_label_loss(
+    logits: Tensor, labels: Tensor | MixedLabels, class_weights: Tensor | None = None
+) -> Tensor:
+    """Mean binary cross-entropy of all clips and classes: each class is a yes or no of its own.
+
+    Args:
+        logits: [N, K].
+        labels: [N, K] float32 of zeros and ones, or those of mixed clips.
+        class_weights: [K], factors of the loss of each class.
+
+    Returns:
+        Scalar.
+    """
+    if isinstance(labels, MixedLabels):
+        labels = labels.share * labels.own + (1.0 - labels.share) * labels.others
+    losses = F.binary_cross_entropy_with_logits(logits.astype("float32"), labels, reduction="none")
+    return (losses if class_weights is None else losses * class_weights).mean()

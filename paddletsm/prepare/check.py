@@ -11,10 +11,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from paddletsm.data import READERS, Index, load_index
+from paddletsm.data.frame_files import FRAME_PATTERN
+from paddletsm.data.index import VIDEO_SUFFIXES
 from paddletsm.data.pipeline import DecoderLike
 from paddletsm.data.types import Sample
 from paddletsm.errors import ConfigError, DataError
-from paddletsm.prepare import check_findings, check_labels, check_scan
+from paddletsm.prepare import check_findings, check_folder, check_labels, check_scan
 from paddletsm.prepare.check_findings import ERROR, WARNING, Finding
 from paddletsm.prepare.check_scan import Entry
 
@@ -34,6 +36,8 @@ class Source:
         malformed: (where, what is wrong) of the lines that are no entries.
         decoder: opens a sample, as in training.
         num_seg: frames that a clip needs.
+        pattern: of the frames' names, where neither the caller nor a configuration stated one and
+            the folders told another than the default; else "".
     """
 
     split: str
@@ -44,6 +48,7 @@ class Source:
     malformed: tuple[tuple[str, str], ...]
     decoder: DecoderLike
     num_seg: int
+    pattern: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,8 @@ class CheckReport:
     Attributes:
         sources: the splits, in the order train, valid, test.
         entries: of each split, in the order of its list.
-        findings: of lines, then of single entries in their order, then of whole splits.
+        findings: of lines and of what is not read, then of single entries in their order, then of
+            whole splits.
         settings: how it was checked.
     """
 
@@ -130,22 +136,28 @@ def load_source(
         file_path: list file, or folder with one sub-folder per class.
         format: of ``load_index``; None: what its lines or its sub-folders look like.
         data_prefix: folder that the paths of a list start from.
-        suffix: ending of the video files, or pattern of the frames' names.
+        suffix: ending of the video files, or pattern of the frames' names; None: for frames, what
+            the folders tell.
         class_names: of a folder, when another one defines the labels.
         decode: PIPELINE.decode of a configuration; None: what fits the format.
         num_seg: frames that a clip needs.
 
     Raises:
         ConfigError: unknown format, or a wrong suffix.
-        DataError: missing, empty, or without a single entry.
+        DataError: missing, empty, a video itself, or without a single entry.
     """
+    if Path(file_path).suffix.lower() in VIDEO_SUFFIXES and Path(file_path).is_file():
+        raise DataError(f"{file_path}: a video, not a list or folder of them")
     if suffix and "{" in suffix and format is None:
         format = "FrameDataset"
     index, malformed, format = _load(file_path, format, data_prefix, suffix, class_names)
-    if decode is None:
-        pattern = {"suffix": suffix} if suffix and format == "FrameDataset" else {}
-        name = "FrameDecoder" if format == "FrameDataset" else "VideoDecoder"
-        decode = {"name": name, **pattern}
+    pattern = ""
+    if decode is None and format == "FrameDataset":
+        told = suffix or check_folder.common_pattern(index.samples)
+        decode = {"name": "FrameDecoder", "suffix": told} if told else {"name": "FrameDecoder"}
+        pattern = told if told and not suffix and told != FRAME_PATTERN else ""
+    elif decode is None:
+        decode = {"name": "VideoDecoder"}
     args = {key: value for key, value in decode.items() if key != "name"}
     decoder = READERS.build(decode["name"], args, where="--suffix")
     return Source(
@@ -157,6 +169,7 @@ def load_source(
         tuple(malformed),
         decoder,
         num_seg,
+        pattern,
     )
 
 
@@ -242,6 +255,14 @@ def check_data(
         for source in sources
         for where, text in source.malformed
     ]
+    for source in sources:
+        if source.class_names is not None:
+            findings += check_folder.unread_entries(
+                source.split,
+                source.file_path,
+                format=source.format,
+                class_names=source.class_names,
+            )
     findings += of_entries + _label_findings(sources, settings)
     return CheckReport(sources, entries, tuple(findings), settings)
 

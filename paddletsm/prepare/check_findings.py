@@ -27,6 +27,8 @@ _AGAIN = "copy or download it again, or leave it out"
 
 KINDS = {
     "malformed": Kind("malformed line", ERROR, "correct the line, or leave it out"),
+    "unread": Kind("not read", ERROR, "move it into the folder of its class, or away"),
+    "no_clip": Kind("no clip", WARNING, "nothing reads it; remove it, or make it a video"),
     "missing": Kind(
         "missing", ERROR, "restore it, or correct the path (see also data_prefix and suffix)"
     ),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,10 +56,8 @@ def write_clean(report: CheckReport, out: str | Path) -> list[CleanList]:
         DataError: nothing would be left, or a file cannot be written.
     """
     out = Path(out)
-    targets = {source.split: _target(out, source.split, report) for source in report.sources}
+    targets = clean_targets(report.sources, out)
     for source in report.sources:
-        if Path(source.file_path).resolve() in {path.resolve() for path in targets.values()}:
-            raise ConfigError(f"--fix {out}: would overwrite {source.file_path}; name another file")
         if len(report.defective(source.split)) == len(source.samples):
             raise DataError(f"{source.file_path}: no entry is sound, so there is no clean list")
     written = [_write(source, report, targets[source.split]) for source in report.sources]
@@ -68,14 +67,28 @@ def write_clean(report: CheckReport, out: str | Path) -> list[CleanList]:
     return written
 
 
+def clean_targets(sources: Sequence[Source], out: str | Path) -> dict[str, Path]:
+    """Where ``write_clean`` puts the list of each split.
+
+    Raises:
+        ConfigError: it would overwrite what is checked.
+    """
+    out = Path(out)
+    targets = {source.split: _target(out, source.split, len(sources)) for source in sources}
+    for source in sources:
+        if Path(source.file_path).resolve() in {path.resolve() for path in targets.values()}:
+            raise ConfigError(f"--fix {out}: would overwrite {source.file_path}; name another file")
+    return targets
+
+
 def class_names_path(out: str | Path) -> Path:
     """Where ``write_clean`` puts the class names of a folder."""
     out = Path(out)
     return out.with_name(f"{out.stem}_classes.txt")
 
 
-def _target(out: Path, split: str, report: CheckReport) -> Path:
-    if len(report.sources) == 1:
+def _target(out: Path, split: str, count: int) -> Path:
+    if count == 1:
         return out
     return out.with_name(f"{out.stem}_{split}{out.suffix or '.txt'}")
 

@@ -83,7 +83,7 @@ def scan_folder(path: str | Path) -> ClassFolder:
         what = "is a file" if root.exists() else f"does not exist{nearest_file(root)}"
         raise DataError(f"{path}: {what}; expected a folder of class folders")
     class_names = _class_names(root)
-    contents = {name: _Contents(root / name) for name in class_names}
+    contents = {name: FolderContents(root / name) for name in class_names}
     _check_contents(root, contents)
     is_frames = any(found.frame_folders for found in contents.values())
     clips, labels, ignored = [], [], []
@@ -174,13 +174,20 @@ def write_lists(folder: ClassFolder, division: Division, out: str | Path) -> lis
     return files
 
 
-class _Contents:
-    """Entries of one class folder, each in natural order, hidden ones left out."""
+class FolderContents:
+    """Entries of one class folder, each in natural order, hidden ones left out.
+
+    Attributes:
+        videos: names of its video files.
+        frame_folders: folders that hold images.
+        nested: folders that hold videos.
+        others: all else.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.videos: list[str] = []
         self.frame_folders: list[str] = []
-        self.nested: list[str] = []  # folders that hold videos
+        self.nested: list[str] = []
         self.others: list[str] = []
         for entry in visible_entries(folder):
             if not entry.is_dir():
@@ -220,7 +227,7 @@ def _class_names(root: Path) -> list[str]:
     return names
 
 
-def _check_contents(root: Path, contents: dict[str, _Contents]) -> None:
+def _check_contents(root: Path, contents: dict[str, FolderContents]) -> None:
     for name, found in contents.items():
         if found.nested:
             raise DataError(

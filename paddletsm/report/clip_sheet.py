@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from paddletsm.data import ClipDataset
 from paddletsm.data.backends import opencv
 from paddletsm.errors import DataError
 from paddletsm.utils.io import atomic_path
+from paddletsm.utils.plots import FONTS, quiet_fonts
 from paddletsm.utils.text import listing
 
 logger = logging.getLogger(__name__)
@@ -28,8 +28,6 @@ _BACKGROUND = 255
 _FONT_PIXELS = 12
 _FPS = 4.0
 _LOOPS = 4  # a clip of 8 frames is over too soon
-# The first of these that is installed and has the character draws it.
-_FONTS = ["DejaVu Sans", "Noto Sans CJK SC", "Noto Sans SC", "WenQuanYi Micro Hei", "SimHei"]
 
 
 @dataclass(frozen=True)
@@ -171,11 +169,9 @@ def _caption(text: str, width: int) -> np.ndarray:
         0.25,
         text.replace("$", r"\$"),
         fontsize=_FONT_PIXELS * 72 / dpi,
-        family=_FONTS,
+        family=FONTS,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a character that no font has
-        logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    with quiet_fonts():
         canvas.draw()
     return _padded(np.asarray(canvas.buffer_rgba())[..., :3], width, _CAPTION)
 

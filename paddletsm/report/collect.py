@@ -48,7 +48,10 @@ class Guess:
 
 @dataclass(frozen=True)
 class TestResult:
-    """One test of a run: a folder with metrics.json and predictions.csv."""
+    """One test of a run: a folder with metrics.json, predictions.csv and per_class.csv.
+
+    ``classes`` are the rows of per_class.csv.
+    """
 
     __test__ = False  # not a test case of pytest
 
@@ -56,6 +59,12 @@ class TestResult:
     metrics: Mapping[str, Any]
     guesses: tuple[Guess, ...]
     names: tuple[str, ...]
+    classes: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether clips have several labels; then ``guesses`` is empty."""
+        return "mAP" in self.metrics
 
     @property
     def protocol(self) -> Mapping[str, Any]:
@@ -213,7 +222,11 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _read_test(folder: Path) -> TestResult:
-    names = _class_names(folder / "per_class.csv")
+    classes = tuple(_rows(folder / "per_class.csv"))
+    names = tuple(row.get("name") or "" for row in classes)
+    metrics = _read_json(folder / "metrics.json")
+    if "mAP" in metrics:
+        return TestResult(folder, metrics, (), names, classes)
     path = folder / "predictions.csv"
     own = _own_scores(folder / "scores.npz")
     guesses = []
@@ -230,7 +243,7 @@ def _read_test(folder: Path) -> TestResult:
             guesses.append(
                 Guess(row["path"], label, predicted, score, own.get(row["path"], math.nan))
             )
-    return TestResult(folder, _read_json(folder / "metrics.json"), tuple(guesses), names)
+    return TestResult(folder, metrics, tuple(guesses), names, classes)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -238,10 +251,6 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def _class_names(path: Path) -> tuple[str, ...]:
-    return tuple(row.get("name") or "" for row in _rows(path))
 
 
 def _own_scores(path: Path) -> dict[str, float]:

@@ -13,7 +13,15 @@ from paddletsm.report import charts, strip_page
 from paddletsm.report.charts import Series, line_chart, matrix_chart
 from paddletsm.report.collect import Run, TestResult
 from paddletsm.report.strips import Strip
-from paddletsm.report.words import facts, headline, percent, probe_verdict, protocol, sentence
+from paddletsm.report.words import (
+    accuracy_key,
+    facts,
+    headline,
+    percent,
+    probe_verdict,
+    protocol,
+    sentence,
+)
 from paddletsm.utils.html import Raw, escape, page, table
 from paddletsm.utils.text import plural
 
@@ -118,6 +126,12 @@ def _training(run: Run) -> str:
                 _series("train top-1", train, "top1", 1),
                 _series("valid top-1", valid, "top1", 2),
                 _series("valid top-5", valid, "top5", 3),
+            ]
+            if accuracy_key(run) == "top1"
+            else [
+                _series("train hit@1", train, "hit1", 1),
+                _series("valid mAP", valid, "mAP", 2),
+                _series("valid hit@1", valid, "hit1", 3),
             ],
             top=100,
             unit=" %",
@@ -136,7 +150,7 @@ def _series(name: str, records: Sequence[Mapping[str, Any]], key: str, color: in
 
 def _probe(run: Run) -> str:
     probe = run.probe
-    if len(probe) < 2:
+    if len(probe) < 2 or probe["ordered"].is_multi_label:  # mAP has no interval to judge by
         return ""
     rows = []
     for order, test in probe.items():
@@ -162,6 +176,8 @@ def _interval(test: TestResult) -> str:
 
 
 def _classes(test: TestResult) -> str:
+    if test.is_multi_label:
+        return _multi_label_classes(test)
     if not test.names or not test.guesses:
         return ""
     matrix = test.matrix()
@@ -177,6 +193,25 @@ def _classes(test: TestResult) -> str:
     header = ["class", "top-1", "right", "clips", "most often taken for"]
     tall = " tall" if len(rows) > 14 else ""
     return f'<div class="sortable{tall}">{table(header, rows)}</div>\n'
+
+
+def _multi_label_classes(test: TestResult) -> str:
+    """Average precision; precision and recall of the scores above 0.5."""
+    rows = [
+        [row["name"], _meter(_number(row["average_precision"])), row["clips"], row["predicted"]]
+        + [percent(_number(row[key])) for key in ("precision", "recall")]
+        for row in test.classes
+    ]
+    header = ["class", "average precision", "clips", "predicted", "precision", "recall"]
+    tall = " tall" if len(rows) > 14 else ""
+    return (
+        "<p>Average precision needs no threshold; predicted are scores above 0.5.</p>\n"
+        f'<div class="sortable{tall}">{table(header, rows)}</div>\n'
+    )
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
 
 
 def _confusion(test: TestResult) -> str:
@@ -250,6 +285,8 @@ def _failed(test: TestResult) -> str:
 
 
 def _tests(run: Run) -> str:
+    if run.tests[0].is_multi_label:
+        return _multi_label_tests(run)
     rows = []
     for test in run.tests:
         values = test.metrics
@@ -266,6 +303,16 @@ def _tests(run: Run) -> str:
         )
     header = ["folder", "protocol", "top-1", "95 % interval", "top-5", "mean class", "clips"]
     return table(header, rows)
+
+
+def _multi_label_tests(run: Run) -> str:
+    keys = ("mAP", "hit1", "exact")
+    rows = []
+    for test in run.tests:
+        shares = [percent(test.metrics.get(key)) for key in keys]
+        count = test.metrics.get("num_samples", "")
+        rows.append([test.folder.name, protocol(test), *shares, count])
+    return table(["folder", "protocol", "mAP", "hit@1", "exact", "clips"], rows)
 
 
 def _environment(run: Run) -> str:

@@ -56,11 +56,17 @@ def _trained(run: Run) -> str:
 
 
 def best_validation(run: Run) -> Mapping[str, Any] | None:
-    """The validation whose weights are kept as the best: highest top-1, then lowest loss."""
-    valid = [r for r in run.of_split("valid") if r.get("top1") is not None]
+    """The validation whose weights are kept as the best: highest top-1 or mAP, then lowest loss."""
+    key = accuracy_key(run)
+    valid = [r for r in run.of_split("valid") if r.get(key) is not None]
     if not valid:
         return None
-    return max(valid, key=lambda r: (r["top1"], -_or(r.get("loss"), float("inf"))))
+    return max(valid, key=lambda r: (r[key], -_or(r.get("loss"), float("inf"))))
+
+
+def accuracy_key(run: Run) -> str:
+    """What validations are compared by: "top1", or "mAP" where clips have several labels."""
+    return "mAP" if _part(run.config, "MODEL").get("loss") == "bce" else "top1"
 
 
 def _or(value: float | None, otherwise: float) -> float:
@@ -79,13 +85,21 @@ def headline(run: Run) -> list[tuple[str, str]]:
             (percent(values.get("mean_class")), "mean over classes"),
             (str(values.get("num_samples", "")), f"test clips, {protocol(test)}"),
         ]
-        if len(test.names) <= 5:
+        if test.is_multi_label:
+            items[:3] = [
+                (percent(values.get("mAP")), "test mAP"),
+                (percent(values.get("hit1")), "the best class is a label"),
+                (percent(values.get("exact")), "all labels right, and no other"),
+            ]
+        elif len(test.names) <= 5:
             del items[1]  # top-5 of five classes says nothing
         if values.get("num_failed"):
             items.append((str(values["num_failed"]), "test clips could not be read"))
     best = best_validation(run)
     if best:
-        items.append((percent(best["top1"]), f"best validation top-1, epoch {best['epoch']}"))
+        key = accuracy_key(run)
+        name = key.replace("top1", "top-1")
+        items.append((percent(best[key]), f"best validation {name}, epoch {best['epoch']}"))
     if test is None:
         items.append(("none", "tests so far: main.py --test -c CONFIG"))
     return [(value, text) for value, text in items if value]

@@ -4,12 +4,33 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from paddletsm.utils.io import atomic_path
+
+# The first of these that is installed and has the character draws it.
+FONTS = ["DejaVu Sans", "Noto Sans CJK SC", "Noto Sans SC", "WenQuanYi Micro Hei", "SimHei"]
+
+
+@contextmanager
+def quiet_fonts() -> Iterator[None]:
+    """Say nothing of fonts that are not installed, and of characters that none of them has."""
+    logger = logging.getLogger("matplotlib.font_manager")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _figure(width: float, height: float) -> Any:
@@ -23,7 +44,7 @@ def _figure(width: float, height: float) -> Any:
 
 
 def _save(figure: Any, path: Path) -> None:
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, quiet_fonts():
         figure.savefig(temporary, format="png", bbox_inches="tight", pad_inches=0.15)
 
 
@@ -41,6 +62,9 @@ def draw_curves(records: list[dict[str, Any]], path: Path, title: str) -> None:
     _plot(accuracy, series["train"], "top1", "train top-1", color="tab:blue", marker=".")
     _plot(accuracy, series["valid"], "top1", "valid top-1", color="tab:orange", marker="o")
     _plot(accuracy, series["valid"], "top5", "valid top-5", color="tab:green", marker=".")
+    _plot(accuracy, series["train"], "hit1", "train hit@1", color="tab:blue", marker=".")
+    _plot(accuracy, series["valid"], "mAP", "valid mAP", color="tab:orange", marker="o")
+    _plot(accuracy, series["valid"], "hit1", "valid hit@1", color="tab:green", marker=".")
     _plot(rate, series["train"], "lr", "learning rate", color="tab:gray", marker=".")
     loss.set(title="loss", xlabel="epoch", ylim=(0, None))
     accuracy.set(title="accuracy, %", xlabel="epoch", ylim=(0, 102))
@@ -76,8 +100,10 @@ def draw_confusion_matrix(
     image = axes.imshow(shares, cmap="Blues", norm=scale)
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the label's clips")
     if classes <= 150:
-        axes.set_xticks(range(classes), names, rotation=90, fontsize=8 if classes <= 30 else 6)
-        axes.set_yticks(range(classes), names, fontsize=8 if classes <= 30 else 6)
+        style = {"fontsize": 8 if classes <= 30 else 6, "family": FONTS}
+        names = [name.replace("$", r"\$") for name in names]  # a dollar sign is no formula
+        axes.set_xticks(range(classes), names, rotation=90, **style)
+        axes.set_yticks(range(classes), names, **style)
     if classes <= 20:
         for row, column in zip(*np.nonzero(matrix), strict=True):
             color = "white" if shares[row, column] > 0.5 else "black"

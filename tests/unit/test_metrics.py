@@ -11,8 +11,10 @@ from paddletsm.metrics import (
     METRICS,
     MeanClassAccuracy,
     TopK,
+    average_precision,
     average_views,
     confusion_matrix,
+    multi_label_metrics,
     precision_and_recall,
     predicted_labels,
     top_k_hits,
@@ -137,3 +139,69 @@ def test_undefined_logits_stay_undefined() -> None:
     logits = np.array([[[0.0, np.nan]], [[np.inf, 0.0]], [[0.0, 0.0]]])
     for average in ("scores", "logits"):
         assert np.isnan(average_views(logits, average)).any(1).tolist() == [True, True, False]
+
+
+# -- several labels per clip ---------------------------------------------------------------------
+
+
+def precision_by_thresholds(scores: np.ndarray, is_own: np.ndarray) -> float:
+    """Average precision from its definition: at every distinct score, recall won x precision."""
+    total, recall_before = 0.0, 0.0
+    for threshold in sorted(set(scores.tolist()), reverse=True):
+        chosen = [own for own, score in zip(is_own, scores, strict=True) if score >= threshold]
+        recall = sum(chosen) / sum(is_own)
+        total += (recall - recall_before) * sum(chosen) / len(chosen)
+        recall_before = recall
+    return 100.0 * total
+
+
+@given(st.integers(1, 5), st.integers(1, 25), st.integers(2, 60), st.integers(0, 999))
+def test_average_precision_equals_its_definition(
+    classes: int, count: int, levels: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, levels, (count, classes)) / levels  # few levels: many are equal
+    labels = rng.integers(0, 2, (count, classes))
+    found = average_precision(scores, labels)
+    for k in range(classes):
+        if labels[:, k].any():
+            expected = precision_by_thresholds(scores[:, k], labels[:, k].astype(bool))
+            assert found[k] == pytest.approx(expected, abs=1e-9)
+        else:
+            assert np.isnan(found[k])
+
+
+def test_multi_label_metrics_of_a_known_case() -> None:
+    scores = np.array([[0.9, 0.8, 0.1], [0.6, 0.2, 0.3], [0.1, 0.7, 0.2], [0.2, 0.4, 0.3]])
+    labels = np.array([[1, 1, 0], [0, 1, 0], [0, 1, 0], [1, 0, 0]], np.float32)
+    # Class 0: hits at ranks 1 and 3 of 4. Class 1: ranks 1, 2, 4. Class 2 has no clip.
+    values = multi_label_metrics(scores, labels)
+    first, second = (1 + 2 / 3) / 2, (1 + 1 + 3 / 4) / 3
+    assert values["mAP"] == pytest.approx(100 * (first + second) / 2)
+    assert values["hit1"] == 50.0  # clips 0 and 2
+    assert values["exact"] == 50.0
+
+
+def test_constant_and_undefined_multi_label_scores_have_no_luck() -> None:
+    labels = np.array([[1], [0], [0], [0]])
+    assert average_precision(np.full((4, 1), 0.3), labels)[0] == pytest.approx(25.0)
+    scores = np.array([[0.9], [np.nan], [0.1], [0.2]])
+    assert average_precision(scores, labels)[0] == pytest.approx(50.0)  # the undefined one is above
+    scores = np.array([[np.nan], [0.3], [0.1], [0.2]])
+    assert average_precision(scores, labels)[0] == pytest.approx(25.0)
+    nothing = multi_label_metrics(np.zeros((0, 3)), np.zeros((0, 3)))
+    assert all(np.isnan(value) for value in nothing.values())
+
+
+def test_sigmoid_views() -> None:
+    logits = np.random.default_rng(0).standard_normal((2, 3, 4)) * 5
+    sigmoid = 1 / (1 + np.exp(-logits))
+    found = average_views(logits, "scores", "sigmoid")
+    np.testing.assert_allclose(found, sigmoid.mean(1), atol=1e-12)
+    expected = 1 / (1 + np.exp(-logits.mean(1)))
+    np.testing.assert_allclose(average_views(logits, "logits", "sigmoid"), expected, atol=1e-12)
+    huge = average_views(np.array([[1e4, -1e4, np.inf]]), "scores", "sigmoid")
+    np.testing.assert_array_equal(huge[:2], [1.0, 0.0])
+    assert np.isnan(huge[2])
+    with pytest.raises(ValueError, match="activation 'relu'"):
+        average_views(logits, "scores", "relu")

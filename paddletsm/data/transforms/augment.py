@@ -180,10 +180,11 @@ class RandomFlip(Transform):
     def __call__(self, clip: Clip, rng: np.random.Generator | None) -> Clip:
         """Return the clip, or its mirror image (a view) with the label that belongs to it."""
         is_drawn = need(rng).random() < self.p
-        if not is_drawn or clip.label in self.no_flip:
+        if not is_drawn or self.no_flip.intersection(clip.labels):
             return clip
-        label = self.label_map.get(clip.label, clip.label)
-        return replace(clip, frames=functional.flip(clip.frames), label=label)
+        label, *others = (self.label_map.get(label, label) for label in clip.labels)
+        frames = functional.flip(clip.frames)
+        return replace(clip, frames=frames, label=label, others=tuple(others))
 
 
 def _labels(name: str, values: Sequence[int]) -> tuple[int, ...]:

@@ -208,3 +208,75 @@ def test_folder_without_classes(tmp_path: Path) -> None:
 def test_natural_order() -> None:
     names = ["b10", "b9", "a", "10", "9", "B1"]
     assert sorted(names, key=natural_key) == ["9", "10", "a", "B1", "b9", "b10"]
+
+
+MULTI_LABEL_LINES = [  # format, line, path, num_frames, labels
+    ("VideoDataset", "a/b.avi 1,5,7", "a/b.avi", None, (1, 5, 7)),
+    ("VideoDataset", "a/b.avi 3", "a/b.avi", None, (3,)),
+    ("VideoDataset", "a/b.avi\t5,1", "a/b.avi", None, (5, 1)),
+    ("VideoDataset", "my clip 7\t1,5", "my clip 7", None, (1, 5)),
+    ("VideoDataset", '"my clip 7" 1,5', "my clip 7", None, (1, 5)),
+    ("VideoDataset", "Lee, Bruce.avi 1,5", "Lee, Bruce.avi", None, (1, 5)),
+    ("VideoDataset", 'a/b.avi,"1,5"', "a/b.avi", None, (1, 5)),
+    ("VideoDataset", 'a/b.avi, "1, 5"', "a/b.avi", None, (1, 5)),
+    ("VideoDataset", '"a, b.avi","1,5"', "a, b.avi", None, (1, 5)),
+    ("VideoDataset", "C:\\my clips\\a b.mp4 1,5", "C:/my clips/a b.mp4", None, (1, 5)),
+    ("FrameDataset", "a/b 120 1,5", "a/b", 120, (1, 5)),
+    ("FrameDataset", "a/b\t120\t1,5", "a/b", 120, (1, 5)),
+    ("FrameDataset", 'a/b,120,"1,5"', "a/b", 120, (1, 5)),
+    ("FrameDataset", "a/b 1,5", "a/b", None, (1, 5)),
+]
+
+
+@pytest.mark.parametrize(("form", "line", "path", "num_frames", "labels"), MULTI_LABEL_LINES)
+def test_lines_of_several_labels(
+    tmp_path: Path, form: str, line: str, path: str, num_frames: int | None, labels: tuple[int, ...]
+) -> None:
+    file = write(tmp_path / "a.list", f"{line}\n")
+    (sample,) = load_index(file, format=form, multi_label=True).samples
+    assert (sample.path, sample.num_frames, sample.labels) == (path, num_frames, labels)
+
+
+@pytest.mark.parametrize(
+    ("form", "line", "match"),
+    [
+        ("VideoDataset", "a.avi,1,5", "in quotes"),
+        ("VideoDataset", "a.avi,1", "in quotes"),
+        ("FrameDataset", "a,120,5", "in quotes"),
+        ("VideoDataset", "a.avi 1, 5", "without spaces"),
+        ("VideoDataset", "a.avi 1,1", "a label twice"),
+        ("VideoDataset", "a.avi 1,-5", "negative label"),
+        ("VideoDataset", "a.avi", "no label"),
+        ("VideoDataset", "a.avi walk", "not a whole number"),
+        ("VideoDataset", " ", "blank line"),
+        ("VideoDataset", "a.avi 2,9", "label 9, but num_classes is 8"),
+    ],
+)
+def test_bad_lines_of_several_labels(tmp_path: Path, form: str, line: str, match: str) -> None:
+    file = write(tmp_path / "a.list", f"{line}\n")
+    with pytest.raises(DataError, match=match) as caught:
+        load_index(file, format=form, multi_label=True, num_classes=8)
+    assert f"{file}:1" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("form", "line"),
+    [
+        ("VideoDataset", "a.avi 1,5"),
+        ("VideoDataset", "a.avi\t1,5"),
+        ("VideoDataset", "a.avi 1,5,7"),
+        ("FrameDataset", "a/b 120 1,5"),
+    ],
+)
+def test_several_labels_need_the_loss(tmp_path: Path, form: str, line: str) -> None:
+    file = write(tmp_path / "a.list", f"{line}\n")
+    with pytest.raises(DataError, match=r"MODEL\.loss: bce"):
+        load_index(file, format=form)
+
+
+def test_class_folders_give_one_label_in_a_multi_label_data_set(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "clip.avi").touch()
+    samples = load_index(tmp_path, multi_label=True).samples
+    assert [sample.labels for sample in samples] == [(0,), (1,)]

@@ -22,7 +22,14 @@ from paddletsm.data import Batch, ClipLoader, eval_batches, train_batches
 from paddletsm.data.pipeline import Pipeline
 from paddletsm.data.runners import ProcessRunner
 from paddletsm.data.sampling import Sampler
-from paddletsm.data.transforms import Normalization
+from paddletsm.data.transforms import (
+    AugMix,
+    ColorJitter,
+    Normalization,
+    RandAugment,
+    RandomFlip,
+    RandomResizedCrop,
+)
 from paddletsm.errors import ConfigError, DataError
 from tests.unit.data.fakes import FakeDecoder, make_dataset
 
@@ -127,6 +134,31 @@ def test_batches_do_not_depend_on_workers() -> None:
             assert np.array_equal(batch.clips, other.clips)
     dataset = make_dataset(paths)
     assert np.array_equal(runs[2][1].clips[2], dataset.load(6, epoch=2).frames)
+
+
+def test_augmented_batches_do_not_depend_on_workers() -> None:
+    transforms = [
+        RandomResizedCrop(24),
+        RandomFlip(label_map=[[0, 2]]),
+        ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1),
+        RandAugment(),
+        RandAugment("pytorchvideo"),
+        AugMix(),
+        Normalization([0.5] * 3, [0.25] * 3),
+    ]
+    dataset = make_dataset(["ok"] * 9)
+    dataset.pipeline = Pipeline(FakeDecoder(), Sampler(4), transforms)
+    runs = []
+    for num_workers in (0, 1, 2):
+        with ClipLoader(dataset, num_workers=num_workers) as loader:
+            runs.append(list(loader.iterate([[3, 1, 4], [0, 5], [2, 8, 6, 7]], epoch=2)))
+    for batches in runs:
+        for batch, other in zip(batches, runs[0], strict=True):
+            assert np.array_equal(batch.clips, other.clips)
+            assert np.array_equal(batch.labels, other.labels)
+    alone = dataset.load(8, epoch=2)
+    assert np.array_equal(runs[2][2].clips[1], alone.frames)
+    assert not np.array_equal(alone.frames, dataset.load(8, epoch=3).frames)
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

@@ -88,7 +88,7 @@ def test_the_files_of_a_test_agree(run: Test, data: Path, weights: Path) -> None
     assert load_config(FOLDER / "config.yaml").model_name == "tiny"
     assert metrics["protocol"] == {
         "name": "efficient", "segments": 4, "clips": 1, "crops": 1, "size": 32,
-        "average": "scores", "frame_order": "ordered",
+        "average": "scores", "activation": "softmax", "frame_order": "ordered",
     }  # fmt: skip
     assert {"paddletsm", "paddle", "numpy", "opencv"} <= set(metrics["versions"])
     assert (metrics["num_samples"], metrics["num_failed"]) == (5, 1)

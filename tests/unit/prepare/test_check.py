@@ -179,7 +179,8 @@ def test_the_pattern_of_frames() -> None:
     for number, frame in enumerate(random_frames(8), 1):
         cv2.imwrite(f"a/{number:05}.jpg", frame)
     path = write_list("a.txt", "a 8 0")
-    assert kinds(check(load("train", path))) == [("zero_frames", "a")]
+    assert kinds(check(load("train", path, suffix="img_{:05}.jpg"))) == [("zero_frames", "a")]
+    assert kinds(check(load("train", path))) == []  # the folder tells
     assert kinds(check(load("train", path, suffix="{:05}.jpg"))) == []
 
 
@@ -215,6 +216,19 @@ def test_duplicates() -> None:
     assert texts[0] == "the same bytes as a.avi (a.txt:1)"
     assert texts[1] == "the same frames, in another file, as b.avi (a.txt:2)"
     assert texts[2] == "the same file as b.avi (a.txt:2)"
+
+
+def test_clips_that_differ_in_one_frame_are_no_duplicates() -> None:
+    frames = random_frames(FRAMES, seed=0)
+    write_video(Path("a.avi"), frames)
+    for number in (0, 1, FRAMES - 1):
+        other = frames.copy()
+        other[number] = 255 - other[number]
+        write_video(Path(f"{number}.avi"), other)
+    write_video(Path("turned.avi"), frames[::-1])
+    names = ("a.avi", "0.avi", "1.avi", f"{FRAMES - 1}.avi", "turned.avi")
+    report = check(load("train", write_list("a.txt", *(f"{name} 0" for name in names))))
+    assert kinds(report) == []
 
 
 def test_a_duplicate_of_another_label_says_so() -> None:
