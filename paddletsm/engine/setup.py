@@ -261,8 +261,8 @@ def _prepare_device(options: TrainOptions, config: Config) -> str:
     device = select_device(options.device)
     if options.amp and device == "cpu":
         raise ConfigError(
-            "--amp: mixed precision needs a GPU, Paddle computes in float32 on a CPU whatever it is "
-            "asked for; leave it out on --device cpu"
+            "--amp: mixed precision needs a GPU; Paddle computes in float32 on a CPU whatever it "
+            "is asked for, so leave it out on --device cpu"
         )
     if config.sync_bn and device == "cpu":
         raise ConfigError(

@@ -16,7 +16,8 @@ PACKAGE = Path(__file__).resolve().parents[2] / "paddletsm"
 # A part may import the parts of lower rank, and itself.
 RANK = {
     "errors": 0, "version": 0, "utils": 1, "registry": 2, "config": 3, "metrics": 3,
-    "convert": 4, "protocols": 4, "data": 5, "models": 5, "builders": 6, "prepare": 6, "engine": 7, "deploy": 7,
+    "convert": 4, "protocols": 4, "data": 5, "models": 5, "builders": 6, "prepare": 6,
+    "engine": 7, "deploy": 7,
     "report": 8, "benchmarks": 8, "cli": 9,
 }  # fmt: skip
 NO_PADDLE = ("errors", "registry", "config", "convert", "data", "prepare", "metrics", "utils")
