@@ -155,17 +155,23 @@ def _one(
 
     out = Path(args.timeline)
     rules = event_rules(args, artefact.labels, shortest=_half_a_window(args, artefact))
-    with EventWriter(out / f"{stem}.{args.timeline_format}") as writer:
-        timeline = make_timeline(
-            path,
-            factory,
-            artefact.labels,
-            rules=rules,
-            fps=args.fps,
-            on_event=writer.write,
-            should_stop=should_stop,
-        )
-    written = [f"{stem}.{args.timeline_format}"]
+    events = out / f"{stem}.{args.timeline_format}"
+    writer = EventWriter(events)
+    try:
+        with writer:
+            timeline = make_timeline(
+                path,
+                factory,
+                artefact.labels,
+                rules=rules,
+                fps=args.fps,
+                on_event=writer.write,
+                should_stop=should_stop,
+            )
+    except (ConfigError, DataError):  # before the first frame
+        events.unlink()  # an empty file would say that nothing happens in the video
+        raise
+    written = [events.name]
     if timeline.times:
         spans = [(event.start, event.end, event.label_id) for event in timeline.events]
         picture = out / f"{stem}.png"

@@ -23,6 +23,7 @@ from paddletsm.cli.common import (
 )
 from paddletsm.errors import ConfigError, DataError, WeightsError
 from paddletsm.utils.text import listing, plural
+from paddletsm.utils.threads import most_threads
 
 if TYPE_CHECKING:
     from paddletsm.config import Config
@@ -134,8 +135,11 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"--num_clips must be at least 1, not {args.num_clips}")
     if args.tolerance is not None and not args.tolerance >= 0:
         raise ConfigError(f"--tolerance must not be negative, not {args.tolerance}")
-    if args.cpu_threads is not None and args.cpu_threads < 1:
-        raise ConfigError(f"--cpu_threads must be at least 1, not {args.cpu_threads}")
+    if args.cpu_threads is not None and not 1 <= args.cpu_threads <= most_threads():
+        raise ConfigError(
+            f"--cpu_threads must be at least 1 and at most {most_threads()} here, not "
+            f"{args.cpu_threads}"
+        )
     if not Path(args.weights).is_file():
         from paddletsm.utils.io import nearest_file
 

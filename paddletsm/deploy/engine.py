@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from paddletsm.deploy.quiet import quiet_paddle, silent_stdout
+from paddletsm.deploy.quiet import quiet_paddle, quiet_stdout
 from paddletsm.errors import ConfigError, ExportError
 from paddletsm.utils.text import nearest
-from paddletsm.utils.threads import import_paddle, threads_per_process, usable_cores
+from paddletsm.utils.threads import import_paddle, most_threads, threads_per_process, usable_cores
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +98,7 @@ class PaddleEngine:
         self.options = options or EngineOptions()
         self.uses_mkldnn = self.options.mkldnn and self.options.device == "cpu"
         self._files = (Path(model_file), Path(params_file))
+        check_threads(self.options.threads)
         self._threads = self.options.threads or default_threads()
         import_paddle(self._threads)
         _check_options(self.options)
@@ -136,7 +137,7 @@ class PaddleEngine:
         import paddle.inference
 
         try:
-            with quiet_paddle(), silent_stdout():
+            with quiet_paddle(), quiet_stdout():
                 return paddle.inference.create_predictor(self._config())
         except _PADDLE_ERRORS as err:
             if not self.uses_mkldnn:
@@ -184,6 +185,18 @@ class PaddleEngine:
         return config
 
 
+def check_threads(threads: int | None) -> None:
+    """Refuse numbers of threads that cannot be.
+
+    Raises:
+        ConfigError: below 1, or many times the cores of this machine.
+    """
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads must be at least 1, not {threads}")
+    if threads is not None and threads > most_threads():
+        raise ConfigError(f"threads must be at most {most_threads()} here, not {threads}")
+
+
 def _check_options(options: EngineOptions) -> None:
     kind = options.device.split(":")[0]
     if kind not in ("cpu", "gpu"):
@@ -191,8 +204,6 @@ def _check_options(options: EngineOptions) -> None:
             f"device {options.device!r} is not supported for prediction"
             f"{nearest(kind, ('cpu', 'gpu'))} (allowed: cpu, gpu, gpu:N)"
         )
-    if options.threads is not None and options.threads < 1:
-        raise ConfigError(f"threads must be at least 1, not {options.threads}")
     if kind == "cpu":
         if options.device != "cpu":
             raise ConfigError(f"device {options.device!r}: the CPU has no number; write 'cpu'")

@@ -15,7 +15,14 @@ from typing import Any
 import numpy as np
 
 from paddletsm.deploy.artefact import Artefact
-from paddletsm.deploy.engine import Engine, EngineOptions, PaddleEngine, default_threads
+from paddletsm.deploy.engine import (
+    Engine,
+    EngineOptions,
+    PaddleEngine,
+    check_threads,
+    default_threads,
+)
+from paddletsm.deploy.quiet import quiet_stdout
 from paddletsm.errors import ConfigError, ExportError
 from paddletsm.utils.text import listing, nearest
 
@@ -52,10 +59,11 @@ def choose_engine(
     Raises:
         ConfigError: unknown names, a package that is missing, or no such format in the artefact.
     """
-    for word, known in ((engine, (*ENGINES, AUTO)), (precision, PRECISIONS)):
+    choices = (("engine", engine, (*ENGINES, AUTO)), ("precision", precision, PRECISIONS))
+    for what, word, known in choices:
         if word not in known:
             raise ConfigError(
-                f"{word!r} is unknown{nearest(word, known)} (known: {listing(known)})"
+                f"{what} {word!r} is unknown{nearest(word, known)} (known: {listing(known)})"
             )
     wanted = ("int8",) if precision == "int8" else ("pdmodel", "json", "onnx")
     usable = {
@@ -113,7 +121,16 @@ def make_engine(
     """
     options = options or EngineOptions()
     name, form = choose_engine(artefact, engine, precision, device=options.device)
-    return open_engine(name, [folder / file for file in artefact.files_of(form)], options)
+    opened = open_engine(name, [folder / file for file in artefact.files_of(form)], options)
+    if form == "json":
+        run_once_quietly(opened, artefact)
+    return opened
+
+
+def run_once_quietly(engine: Engine, artefact: Artefact) -> None:
+    """Run on zeros: Paddle 3 prints to standard output during the first run of a .json network."""
+    with quiet_stdout():
+        engine.run(np.zeros((1, *artefact.input.shape[1:]), np.float32))
 
 
 def open_engine(name: str, paths: Sequence[Path], options: EngineOptions) -> Engine:
@@ -234,8 +251,7 @@ def _check_cpu_only(name: str, options: EngineOptions) -> None:
             f"the engine {name} runs on the CPU here, not on {options.device!r}; leave the device "
             "out, or use the engine paddle"
         )
-    if options.threads is not None and options.threads < 1:
-        raise ConfigError(f"threads must be at least 1, not {options.threads}")
+    check_threads(options.threads)
 
 
 def _first(err: Exception) -> str:

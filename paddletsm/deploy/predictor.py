@@ -28,7 +28,7 @@ from paddletsm.deploy.engines import make_engine
 from paddletsm.errors import ConfigError, DataError, ExportError
 from paddletsm.metrics import average_views
 from paddletsm.utils.io import nearest_file
-from paddletsm.utils.threads import usable_cores
+from paddletsm.utils.threads import most_threads, usable_cores
 
 if TYPE_CHECKING:
     from paddletsm.data import Batch, ClipLoader
@@ -363,8 +363,11 @@ def _check_numbers(
 ) -> None:
     least = {"batch_size": (batch_size, 1), "instances": (instances, 1)}
     least["num_workers"] = (num_workers or 0, 0)
+    highest = most_threads()
     for name, (value, lowest) in least.items():
         if value < lowest:
             raise ConfigError(f"{name} must be at least {lowest}, not {value}")
+        if name != "batch_size" and value > highest:
+            raise ConfigError(f"{name} must be at most {highest} here, not {value}")
     if not timeout_s > 0:
         raise ConfigError(f"timeout_s must be above 0, not {timeout_s}")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import sys
@@ -49,36 +50,31 @@ def quiet_paddle() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def silent_stdout() -> Iterator[None]:
+def quiet_stdout() -> Iterator[None]:
     """Drop what C++ prints to standard output: Paddle 3 does so for each mean of a .json network.
 
     Results of a command go there, so nothing else may.
     """
-    sys.stdout.flush()
-    kept = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
-@contextlib.contextmanager
-def quiet_stdout() -> Iterator[None]:
-    """Drop what the C++ side prints: Paddle names an operator's check on standard output."""
     sys.stdout.flush()
     try:
         kept = os.dup(1)
     except OSError:  # closed: nothing is printed
         yield
         return
+    _flush_c()
     with open(os.devnull, "wb") as nothing:
         os.dup2(nothing.fileno(), 1)
     try:
         yield
     finally:
+        _flush_c()  # into a pipe or file C writes late, mostly when the process ends
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def _flush_c() -> None:
+    """Write what the C library has buffered."""
+    try:
+        ctypes.CDLL(None).fflush(None)
+    except (OSError, TypeError, AttributeError):  # Windows has no such handle
+        return

@@ -13,8 +13,8 @@ import numpy as np
 
 from paddletsm.deploy.artefact import Artefact
 from paddletsm.deploy.engine import Engine, EngineOptions
-from paddletsm.deploy.engines import ENGINES, is_installed, open_engine
-from paddletsm.deploy.quiet import quiet_paddle, quiet_stdout
+from paddletsm.deploy.engines import ENGINES, is_installed, open_engine, run_once_quietly
+from paddletsm.deploy.quiet import quiet_paddle
 from paddletsm.errors import ConfigError, ExportError
 
 if TYPE_CHECKING:
@@ -60,8 +60,9 @@ def ways_of(
         files = [folder / name for name in artefact.files_of(form)]
         for engine in _engines_of(form):
             if is_installed(engine):
-                with quiet_stdout():
-                    opened = open_engine(engine, files, options)
+                opened = open_engine(engine, files, options)
+                if form == "json":
+                    run_once_quietly(opened, artefact)
                 run = _views_through(opened, artefact)
                 ways.append(Way(f"{form}, {engine}", run, is_int8=form == "int8"))
     return ways + _streaming_ways(model)

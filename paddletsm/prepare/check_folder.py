@@ -46,6 +46,8 @@ def unread_entries(
         else:
             unread = dict.fromkeys(contents.nested, "a folder of videos, one level too deep")
             unread |= dict.fromkeys(contents.frame_folders, "a folder of frames among videos")
+            gone = [item for item in contents.videos if not (place / name / item).is_file()]
+            unread |= dict.fromkeys(gone, "no file: a link to nowhere, or a pipe")
             other = contents.others
         for kind, texts in (("unread", unread), ("no_clip", dict.fromkeys(other, "no clip"))):
             found += [

@@ -50,6 +50,11 @@ def threads_per_process() -> int:
     return max(1, usable_cores() // max(1, int(local)))
 
 
+def most_threads() -> int:
+    """More threads or processes than this are a slip: the machine would stand still."""
+    return max(64, 4 * (os.cpu_count() or 1))
+
+
 def import_paddle(threads: int | None = None) -> None:
     """Import Paddle with the right number of threads and without its start-up chatter.
 

@@ -99,6 +99,8 @@ class StreamPredictor:
         """
         if self.streams != 1:
             raise ConfigError(f"push is for one stream, this follows {self.streams}: push_many")
+        if frame is None:
+            raise DataError("a frame must be uint8 [H, W, 3] RGB, not None")
         (prediction,) = self.push_many([frame])
         assert prediction is not None
         return prediction

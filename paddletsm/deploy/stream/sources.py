@@ -293,11 +293,24 @@ def open_source(
     return _open_http(name, realtime, retry)
 
 
+def _no_file(name: str) -> str:
+    """Why there is no file to read; "" where there is one."""
+    path = Path(name)
+    if not name.strip():
+        return "the name is empty"
+    if re.fullmatch(r"-\d+", name) and not path.exists():
+        return f"{name}: camera numbers begin at 0"
+    if path.is_dir():
+        return f"{name} is a folder"
+    if path.is_file():
+        return ""
+    return f"{name} is no file" if path.exists() else f"{name} does not exist{nearest_file(name)}"
+
+
 def _open_file(name: str, realtime: bool) -> FileSource | LiveSource:
-    if not Path(name).is_file():
-        problem = "is a folder" if Path(name).is_dir() else f"does not exist{nearest_file(name)}"
+    if problem := _no_file(name):
         raise DataError(
-            f"{name} {problem}; name a video file, a camera (0, 1, ...) or a URL (rtsp://, http://)"
+            f"{problem}; name a video file, a camera (0, 1, ...) or a URL (rtsp://, http://)"
         )
     capture = _open_url(name)
     if not capture.isOpened():

@@ -117,6 +117,24 @@ def test_json_alone(model: Recognizer2D, tmp_path: Path) -> None:
 
 
 @needs_onnx
+@needs_paddle_3
+def test_results_are_alone_on_a_piped_output(model: Recognizer2D, tmp_path: Path) -> None:
+    """What C++ prints is buffered in a pipe, and comes out when the process ends."""
+    folder = export(model, tmp_path / "tiny", formats=["json"])
+    code = (
+        "import sys, numpy; from paddletsm.deploy import Predictor\n"
+        "predictor = Predictor(sys.argv[1], threads=1)\n"
+        "for count in (1, 2):\n"
+        "    predictor.logits(numpy.zeros((count, 4, 3, 32, 32), 'float32'))\n"
+        "print('result')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        cwd=REPO, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert done.stdout == "result\n"
+
+
 @pytest.mark.parametrize("name", ["temporal pool and non-local", "mobilenet"])
 def test_other_networks_as_onnx(name: str, tmp_path: Path) -> None:
     model = make_model(temporal_pool=True, non_local="embedded_gaussian", shift_place="block")
@@ -193,8 +211,8 @@ def test_balanced_takes_every_class_alike() -> None:
 @pytest.mark.parametrize(
     ("engine", "precision", "words"),
     [
-        ("openvin", "fp32", "did you mean 'openvino'"),
-        ("paddle", "int4", "'int4' is unknown"),
+        ("openvin", "fp32", "engine 'openvin' is unknown; did you mean 'openvino'"),
+        ("paddle", "int4", "precision 'int4' is unknown"),
         ("onnxruntime", "fp32", "holds pdmodel, nothing.*--format pdmodel onnx"),
         ("openvino", "int8", "--format pdmodel int8"),
         ("paddle", "int8", "does not run in int8; use openvino"),

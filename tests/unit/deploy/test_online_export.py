@@ -217,6 +217,8 @@ def test_wrong_use_is_refused(
     for wrong in (frame.astype(np.float32), frame[..., :1], frame[0], frame[:0]):
         with pytest.raises(DataError, match="uint8"):
             stream.push(wrong)
+    with pytest.raises(DataError, match="None"):
+        stream.push(None)
     with pytest.raises(DataError, match="1 streams"):
         stream.push_many([frame, frame])
     with pytest.raises(DataError, match="float32"):

@@ -124,6 +124,20 @@ def test_wrong_weights(count: int, weights: Any, message: str, tmp_path: Path) -
         fuse_tests(folders, tmp_path / "fused", weights=weights)
 
 
+def test_huge_weights_do_not_overflow(tmp_path: Path) -> None:
+    folders = [write(tmp_path / "a", A), write(tmp_path / "b", B)]
+    fuse_tests(folders, tmp_path / "fused", weights=[1, 1])
+    fuse_tests(folders, tmp_path / "huge", weights=[1e308, 1e308])
+    fused, huge = (np.load(tmp_path / name / "scores.npz")["scores"] for name in ("fused", "huge"))
+    np.testing.assert_array_equal(huge, fused)
+
+
+def test_a_test_named_twice_is_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run/test", A)
+    with pytest.raises(ConfigError, match="twice"):
+        fuse_tests([folder, tmp_path / "run"], tmp_path / "fused")
+
+
 def test_inputs_are_never_overwritten_and_damage_is_told(tmp_path: Path) -> None:
     a, b = write(tmp_path / "a", A), write(tmp_path / "b", B)
     with pytest.raises(ConfigError, match="holds one of the tests"):

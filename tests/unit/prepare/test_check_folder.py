@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -52,6 +53,17 @@ def test_clips_of_the_other_kind_are_not_read() -> None:
     frames("pictures/walk/b", "img_{:05}.jpg", seed=1)
     videos("pictures/walk/c.avi")
     assert findings("pictures", "--format", "FrameDataset") == [("unread", "pictures/walk/c.avi")]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_links_to_nowhere_and_pipes_are_not_read() -> None:
+    videos("data/run/a.avi", "data/walk/b.avi")
+    Path("data/run/gone.avi").symlink_to("nowhere.avi")
+    os.mkfifo("data/walk/pipe.mp4")
+    Path("data/walk/fine.avi").symlink_to(Path("data/walk/b.avi").absolute())
+    found = findings("data")
+    assert found[:2] == [("unread", "data/run/gone.avi"), ("unread", "data/walk/pipe.mp4")]
+    assert [kind for kind, _ in found[2:]] == ["duplicate"]
 
 
 def test_other_files_are_mentioned(capsys: pytest.CaptureFixture[str]) -> None:

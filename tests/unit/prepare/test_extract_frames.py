@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from paddletsm.cli.prepare import main
 from paddletsm.prepare.extract_frames import FrameSize, extract_all, extract_frames
@@ -50,6 +51,9 @@ def test_resized_frames_are_those_of_the_video(tmp_path: Path) -> None:
         assert stored.shape == (32, 48, 3)
         # Coded twice, with colours at half resolution: compare the brightness.
         assert np.abs((stored - wanted.astype(float)) @ [0.114, 0.587, 0.299]).mean() < 4
+        with Image.open(tmp_path / f"half/img_{k:05d}.jpg") as image:
+            # Of the standard's 16 at quality 95: (16 * (200 - 2 * 95) + 50) // 100; 3 at 90.
+            assert image.quantization[0][0] == 2
 
 
 def test_killed_in_the_middle_and_resumed(tmp_path: Path) -> None:

@@ -271,3 +271,23 @@ def test_the_command_writes_once(
 def test_wrong_options(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["data", *words]) == 2
     assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-c", "a.yaml", "--suggest"], "--suggest needs the data set: main.py --suggest PATH"),
+        (["-c", "a.yaml", "--suggest", "data"], r"-c is no option of --suggest"),
+        (["--suggest=data", "--test"], r"--test is no option of --suggest"),
+        (["--suggest", "data", "--max_iters", "3"], r"--max_iters is no option of --suggest"),
+        (["--suggest", "data", "--devices", "x"], r"main.py --suggest PATH --help"),
+        (["--suggest", "data", "--devicez", "2"], r"did you mean '--devices?'"),
+    ],
+)
+def test_options_of_a_training_do_not_go_with_it(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        train.main(words)
+    assert ended.value.code == 2
+    assert re.search(message, capsys.readouterr().err)

@@ -127,6 +127,15 @@ def test_behind_damaged_frames_the_others_are_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "message"),
+    [("", "the name is empty"), ("-1", "camera numbers begin at 0"), ("/dev/null", "is no file")],
+)
+def test_names_that_are_no_source_are_refused(name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        open_source(name)
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda path: None, r"does not exist; did you mean '.*clip\.avi'"),
