@@ -55,6 +55,11 @@ def make_parser(command: str, description: str) -> argparse.ArgumentParser:
     )
 
 
+def has_option(parser: argparse.ArgumentParser, word: str) -> bool:
+    """Whether ``word``, as in --name or --name=value, is an option of the parser."""
+    return word.partition("=")[0] in parser._option_string_actions
+
+
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of every command."""
     parser.add_argument(

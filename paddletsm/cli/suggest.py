@@ -27,8 +27,12 @@ def build_parser() -> argparse.ArgumentParser:
         "suggest",
         "Suggest a configuration for a data set and this machine, with the reason of every choice.",
     )
+    if parser.prog == "main.py":
+        parser.prog = "main.py --suggest"
     parser.add_argument(
-        "path", help="folder with train.txt and val.txt, or with train/ and val/, or a list file"
+        "path",
+        metavar="PATH",
+        help="folder with train.txt and val.txt, or with train/ and val/, or a list file",
     )
     parser.add_argument("--valid", help="validation list or folder, where PATH is the training one")
     parser.add_argument("--data_prefix", help="folder that the paths of lists start from")

@@ -12,6 +12,7 @@ from paddletsm.cli.common import (
     EXIT_OK,
     add_common_arguments,
     check_device,
+    has_option,
     make_parser,
     process_rank,
     run_command,
@@ -65,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--suggest",
         metavar="PATH",
-        help="alone: write a configuration for the data set PATH; more with --suggest PATH --help",
+        help="alone: write a configuration for the data set PATH; more with --suggest --help",
     )
     _add_test_arguments(parser)
     add_common_arguments(parser)
@@ -97,11 +98,20 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     if any(word.partition("=")[0] == "--suggest" for word in argv):
-        from paddletsm.cli import suggest
-
-        words = [word.removeprefix("--suggest=") for word in argv if word != "--suggest"]
-        return suggest.main(words)
+        return _suggest(argv)
     return run_command(build_parser(), _run, argv)
+
+
+def _suggest(argv: list[str]) -> int:
+    """Hand over to ``paddletsm suggest``; an option of a training is named, not taken for PATH."""
+    from paddletsm.cli import suggest
+
+    words = [word.removeprefix("--suggest=") for word in argv if word != "--suggest"]
+    own, theirs = build_parser(), suggest.build_parser()
+    for word in words:
+        if has_option(own, word) and not has_option(theirs, word):
+            theirs.error(f"{word} is no option of --suggest, which comes before a training")
+    return suggest.main(words)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -62,6 +62,7 @@ def fuse_tests(
     out_dir = Path(out_dir)
     if out_dir.resolve() in [test.folder.resolve() for test in tests]:
         raise ConfigError(f"{out_dir} holds one of the tests to fuse; name another folder")
+    _check_different(tests)
     for other in tests[1:]:
         _check_same(tests[0], other)
     first = tests[0].stored
@@ -103,7 +104,9 @@ def _shares(folders: Sequence[str | Path], weights: Sequence[float] | None) -> l
         )
     if not all(math.isfinite(weight) and weight > 0 for weight in weights):
         raise ConfigError(f"weights must be numbers above 0, not {listing(weights)}")
-    return [weight / sum(weights) for weight in weights]
+    largest = max(weights)  # first, as the sum of huge weights is infinite
+    total = sum(weight / largest for weight in weights)
+    return [weight / largest / total for weight in weights]
 
 
 def _read(folder: Path) -> _Test:
@@ -120,6 +123,20 @@ def _read(folder: Path) -> _Test:
         raise DataError(f"{path} was not written by a test; test again")
     order = sorted(range(len(stored.ids)), key=lambda i: (stored.paths[i], int(stored.ids[i])))
     return _Test(folder, stored, metrics, np.array(order, np.int64))
+
+
+def _check_different(tests: Sequence[_Test]) -> None:
+    """Refuse a test that was named twice: fusing it with itself only looks like a result.
+
+    Raises:
+        ConfigError: with its folder.
+    """
+    seen: set[Path] = set()
+    for test in tests:
+        folder = test.folder.resolve()
+        if folder in seen:
+            raise ConfigError(f"{test.folder} is named twice; to count it more, use weights")
+        seen.add(folder)
 
 
 def _check_same(first: _Test, other: _Test) -> None:

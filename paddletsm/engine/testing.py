@@ -164,13 +164,12 @@ def _facts(
 def _report(values: dict[str, Any], folder: Path) -> None:
     protocol = values["protocol"]
     logger.info(
-        "test of %d clips (protocol %s: %d segments x %d clips x %d crops, %s averaged%s): "
-        "%s  loss %.4f  failed %d",
-        values["num_samples"],
+        "test of %s (protocol %s: %s x %s x %s, %s averaged%s): %s  loss %.4f  failed %d",
+        plural(values["num_samples"], "clip"),
         protocol["name"],
-        protocol["segments"],
-        protocol["clips"],
-        protocol["crops"],
+        plural(protocol["segments"], "segment"),
+        plural(protocol["clips"], "clip"),
+        plural(protocol["crops"], "crop"),
         protocol["average"],
         "" if protocol["frame_order"] == "ordered" else f", frames {protocol['frame_order']}",
         _accuracies(values),

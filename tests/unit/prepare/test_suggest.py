@@ -276,17 +276,22 @@ def test_wrong_options(words: list[str], message: str, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["-c", "a.yaml", "--suggest"], "--suggest needs the data set: main.py --suggest PATH"),
+        (["--suggest"], "required: PATH"),
+        (["-c", "a.yaml", "--suggest"], r"-c is no option of --suggest"),
         (["-c", "a.yaml", "--suggest", "data"], r"-c is no option of --suggest"),
         (["--suggest=data", "--test"], r"--test is no option of --suggest"),
         (["--suggest", "data", "--max_iters", "3"], r"--max_iters is no option of --suggest"),
-        (["--suggest", "data", "--devices", "x"], r"main.py --suggest PATH --help"),
+        (["--suggest", "data", "--devices", "x"], r"Try: main\.py --suggest --help"),
         (["--suggest", "data", "--devicez", "2"], r"did you mean '--devices?'"),
     ],
 )
 def test_options_of_a_training_do_not_go_with_it(
-    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("sys.argv", ["main.py", *words])
     with pytest.raises(SystemExit) as ended:
         train.main(words)
     assert ended.value.code == 2
