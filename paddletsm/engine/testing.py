@@ -30,6 +30,7 @@ from paddletsm.errors import WeightsError
 from paddletsm.models.weights import load_weights
 from paddletsm.protocols import PROTOCOLS, cautions, protocol_name, with_protocol
 from paddletsm.utils.io import sha256_of
+from paddletsm.utils.text import plural
 from paddletsm.version import __version__
 
 logger = logging.getLogger(__name__)

@@ -128,14 +128,19 @@ class Run:
 
     @property
     def probe(self) -> dict[str, TestResult]:
-        """The main test and those of the same weights and samples with the frames reordered."""
-        if self.test is None:
-            return {}
-        found = {"ordered": self.test}
-        for test in self.tests:
-            if test.order != "ordered" and _is_same_test(test, self.test):
-                found.setdefault(test.order, test)
-        return {order: found[order] for order in ORDERS if order in found}
+        """A test and those of the same weights and samples with the frames reordered.
+
+        It is the main test, or an earlier one where only that was repeated in another order.
+        """
+        ordered = [test for test in self.tests if test.order == "ordered"]
+        for first in sorted(ordered, key=lambda test: test is not self.test):
+            found = {"ordered": first}
+            for test in self.tests:
+                if test.order != "ordered" and _is_same_test(test, first):
+                    found.setdefault(test.order, test)
+            if len(found) > 1:
+                return {order: found[order] for order in ORDERS if order in found}
+        return {} if self.test is None else {"ordered": self.test}
 
     def of_split(self, split: str) -> list[Mapping[str, Any]]:
         """Records of metrics.jsonl of one split."""

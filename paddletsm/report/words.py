@@ -133,7 +133,9 @@ def probe_verdict(run: Run) -> str:
     ordered, classes = probe["ordered"], len(probe["ordered"].names)
     others = {order: test for order, test in probe.items() if order != "ordered"}
     lower = [order for order, test in others.items() if _is_below(test, ordered)]
-    chance = f" Guessing gives about {100 / classes:.1f} %." if classes else ""
+    more = f" Guessing gives about {100 / classes:.1f} %." if classes else ""
+    if ordered is not run.test:
+        more += f" The frames in order are those of {ordered.folder.name}."
     if lower:
         told = " and ".join(
             f"{percent(others[order].metrics.get('top1'))} with the frames {order}"
@@ -141,11 +143,11 @@ def probe_verdict(run: Run) -> str:
         )
         return (
             f"Yes: top-1 falls from {percent(ordered.metrics.get('top1'))} to {told}, on the same "
-            f"clips with the same weights, by more than the intervals allow for.{chance}"
+            f"clips with the same weights, by more than the intervals allow for.{more}"
         )
     return (
         "There is no sign of it: with the frames in another order, top-1 stays within the 95 % "
-        f"intervals, so single frames may tell these classes apart.{chance}"
+        f"intervals, so single frames may tell these classes apart.{more}"
     )
 
 

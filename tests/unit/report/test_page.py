@@ -124,6 +124,15 @@ def test_the_probe_compares_the_same_weights_only(run_folder: Path) -> None:
     assert "reversed" not in collect_run(run_folder).probe
 
 
+def test_the_probe_outlives_a_test_with_another_protocol(run_folder: Path) -> None:
+    (run_folder / "test").rename(run_folder / "test_efficient")
+    write_test(run_folder / "test", "ordered", [(0, 0, 1.0)] * 83, pipeline_sha256="dense")
+    run = collect_run(run_folder)
+    assert run.test.folder.name == "test"
+    assert run.probe["ordered"].folder.name == "test_efficient"
+    assert probe_verdict(run).endswith("The frames in order are those of test_efficient.")
+
+
 def test_a_probe_within_the_intervals_is_no_sign_of_motion(run_folder: Path) -> None:
     write_test(run_folder / "test_reversed", "reversed", [(0, 0, 1.0)] * 80 + [(0, 1, 1.0)] * 3)
     (run_folder / "test_shuffled" / "metrics.json").unlink()
