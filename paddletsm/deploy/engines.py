@@ -22,6 +22,7 @@ from paddletsm.deploy.engine import (
     check_threads,
     default_threads,
 )
+from paddletsm.deploy.engine_process import EngineProcess
 from paddletsm.deploy.quiet import quiet_stdout
 from paddletsm.errors import ConfigError, ExportError
 from paddletsm.utils.text import listing, nearest
@@ -131,6 +132,44 @@ def run_once_quietly(engine: Engine, artefact: Artefact) -> None:
     """Run on zeros: Paddle 3 prints to standard output during the first run of a .json network."""
     with quiet_stdout():
         engine.run(np.zeros((1, *artefact.input.shape[1:]), np.float32))
+
+
+def make_engines(
+    folder: Path,
+    artefact: Artefact,
+    count: int,
+    *,
+    engine: str,
+    precision: str,
+    options: EngineOptions,
+) -> list[Engine]:
+    """Open a network ``count`` times, so that all compute at the same time.
+
+    Paddle computes in one thread of a process at a time: several engines of it get processes.
+
+    Raises:
+        ConfigError, ExportError: as ``make_engine``.
+    """
+    name, _ = choose_engine(artefact, engine, precision, device=options.device)
+    if count == 1 or name != "paddle":
+        return [
+            make_engine(folder, artefact, engine=name, precision=precision, options=options)
+            for _ in range(count)
+        ]
+    processes = [
+        EngineProcess(folder, engine=name, precision=precision, options=options)
+        for _ in range(count)
+    ]
+    try:
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.wait_ready()
+    except BaseException:
+        for process in processes:
+            process.close()
+        raise
+    return list(processes)
 
 
 def open_engine(name: str, paths: Sequence[Path], options: EngineOptions) -> Engine:

@@ -24,7 +24,8 @@ import numpy as np
 from paddletsm.deploy.ahead import in_order
 from paddletsm.deploy.artefact import Artefact, read_artefact
 from paddletsm.deploy.engine import Engine, EngineOptions, default_threads
-from paddletsm.deploy.engines import make_engine
+from paddletsm.deploy.engine_process import EngineProcess
+from paddletsm.deploy.engines import make_engines
 from paddletsm.errors import ConfigError, DataError, ExportError
 from paddletsm.metrics import average_views
 from paddletsm.utils.io import nearest_file
@@ -97,7 +98,8 @@ class Predictor:
         num_workers: processes that read clips for ``predict_many``; 0: a thread of this process.
             By default none for a few files, else as ``default_workers`` says.
         instances: how often the network is loaded, to compute as many batches at the same time,
-            each with its share of the threads: more clips per second, each a little later.
+            each with its share of the threads, Paddle's in processes of their own: more clips per
+            second, each a little later.
         timeout_s: limit for reading one file.
 
     Raises:
@@ -139,11 +141,17 @@ class Predictor:
         options = EngineOptions(device, threads, mkldnn, use_tensorrt, max_batch=batch_size)
         self._free: queue.SimpleQueue[tuple[Engine, ThreadPoolExecutor]] = queue.SimpleQueue()
         self._instances = instances
-        for _ in range(instances):
-            self.engine: Engine = make_engine(
-                self.model_dir, self.artefact, engine=engine, precision=precision, options=options
-            )
-            self._free.put((self.engine, ThreadPoolExecutor(1, "paddletsm-engine")))
+        self._engines = make_engines(
+            self.model_dir,
+            self.artefact,
+            instances,
+            engine=engine,
+            precision=precision,
+            options=options,
+        )
+        self.engine: Engine = self._engines[0]
+        for one in self._engines:
+            self._free.put((one, ThreadPoolExecutor(1, "paddletsm-engine")))
         self._num_workers = num_workers
         self._default_workers = default_workers(device=device, precision=precision)
         self._timeout_s = timeout_s
@@ -219,7 +227,10 @@ class Predictor:
         return np.concatenate(parts)
 
     def close(self) -> None:
-        """End the threads and processes that read; the next call starts others."""
+        """End the threads and processes that read or compute; the next call starts others."""
+        for engine in self._engines:
+            if isinstance(engine, EngineProcess):
+                engine.close()
         while self._idle_loaders:
             self._idle_loaders.popitem()[1].close()
 
