@@ -323,7 +323,9 @@ def test_wrong_numbers_and_pipelines() -> None:
 
 
 SCRIPT = """
-    import sys, time
+    import signal, sys, time
+    # A suite in the background of a shell is started with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from paddletsm.data import ClipLoader
     from paddletsm.data.sampling import Sampler
     from tests.unit.data.fakes import FakeDecoder, make_dataset

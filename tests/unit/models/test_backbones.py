@@ -163,7 +163,7 @@ def test_configurations_reach_the_networks(backbone: str, kind: type) -> None:
         ("{name: ResNetTSM, non_local: gausian, num_seg: 8}", "did you mean 'gaussian'"),
         (
             "{name: ResNetTSM, non_local: gaussian, shift_mode: online, num_seg: 8}",
-            "see the later ones",
+            "with all later ones",
         ),
         (
             "{name: MobileNetV2, shift_div: 4, num_seg: 8}",
