@@ -50,6 +50,7 @@ def main() -> int:
     print(
         f"top-1 of the test: {top1['test']:.1f} %, frames shuffled: {top1['test_shuffled']:.1f} %"
     )
+    print(f"report:   {RUN / 'report.html'}")
     print(f"pictures: {RUN / 'curves.png'}, {RUN / 'test/confusion_matrix.png'}")
     print(f"numbers:  {RUN / 'test/metrics.json'}, {RUN / 'test/predictions.csv'}")
     print(f"artefact: {ARTEFACT}")
