@@ -19,6 +19,8 @@ from paddletsm.data import backends
 from paddletsm.data.reader import Reader
 from paddletsm.data.video_files import read_otherwise
 
+_THREADS_SINCE = 17
+
 
 class PyAVReader(Reader):
     """Video file through PyAV; give it back with ``close``."""
@@ -26,6 +28,10 @@ class PyAVReader(Reader):
     def __init__(self, path: str, module: ModuleType) -> None:
         self.path = path
         self._errors = backends.decoder_errors(module)
+        # PyAV 17 and newer start threads for each picture that changes its colour space; older
+        # ones use one and do not know the option.
+        major = int(module.__version__.partition(".")[0])
+        self._one_thread = {"threads": 1} if major >= _THREADS_SINCE else {}
         self._file: Any = module.open(path)
         if not self._file.streams.video:
             raise ValueError(f"{path}: holds no video")
@@ -130,7 +136,7 @@ class PyAVReader(Reader):
     def _pixels(self, frame: Any) -> np.ndarray:
         """RGB pixels, upright: phones store a rotation (degrees, counter-clockwise)."""
         start = time.perf_counter()
-        image = frame.to_ndarray(format="rgb24")
+        image = frame.to_ndarray(format="rgb24", **self._one_thread)
         self.seek_ms -= 1e3 * (time.perf_counter() - start)  # it is called while seeking
         return np.rot90(image, round(frame.rotation / 90)) if frame.rotation else image
 
