@@ -44,7 +44,8 @@ setup(
         "visualdl": ["visualdl>=2.5.3"],
         # Chromium for the tests that look at the pages; some 300 MB, hence not in dev.
         "browser": ["PySide6>=6.7"],
-        # Decodes faster than decord; the two are never imported by one process.
+        # Decodes faster than decord, and is used where it is installed; the two are never imported
+        # by one process. Versions that are used unasked: PYAV_VERSIONS in data/backends.py.
         "av": ["av>=14.2,<20"],
         # Export to ONNX and int8, and the engine onnxruntime.
         "onnx": ["onnx>=1.16,<2", "onnxruntime>=1.18,<2"],

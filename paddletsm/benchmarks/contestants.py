@@ -17,6 +17,7 @@ from paddle import Tensor, nn
 
 from paddletsm.data import Sample
 from paddletsm.deploy import export_model
+from paddletsm.deploy.engine import has_openvino
 from paddletsm.deploy.engines import ENGINES
 from paddletsm.deploy.formats import input_spec
 from paddletsm.deploy.fuse import fast_form
@@ -35,13 +36,20 @@ class Contestant:
         form: what the network looks like.
         engine: who runs it.
         precision: "fp32" or "int8".
+        kernels: what the engine computes with, where it has a choice; else "".
         task: what ``worker.py`` is told beside clips and threads.
     """
 
     form: str
     engine: str
     precision: str
+    kernels: str
     task: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        return " ".join(filter(None, (self.engine, self.kernels, f"{self.precision}, {self.form}")))
 
 
 class _ShiftOperator(nn.Layer):
@@ -101,15 +109,26 @@ def make_contestants(
         for engine in engines:
             if precision == "int8" and "int8" not in ENGINES[engine]:
                 continue
-            task = {
-                "kind": "predictor",
-                "folder": str(artefact),
-                "engine": engine,
-                "precision": precision,
-            }
-            found.append(Contestant(FAST, engine, precision, task))
-    order = list(dict.fromkeys([FLOOR, FAST, SLICES, OPERATOR]))
-    return sorted(found, key=lambda one: (engines.index(one.engine), order.index(one.form)))
+            for kernels, option in _kernels(engine):
+                task = {
+                    "kind": "predictor",
+                    "folder": str(artefact),
+                    "engine": engine,
+                    "precision": precision,
+                    **option,
+                }
+                found.append(Contestant(FAST, engine, precision, kernels, task))
+    order = (FLOOR, FAST, SLICES, OPERATOR)
+    return sorted(
+        found, key=lambda one: (engines.index(one.engine), one.kernels, order.index(one.form))
+    )
+
+
+def _kernels(engine: str) -> list[tuple[str, dict[str, bool]]]:
+    """Kernels to compare: their name, and what ``worker.py`` is told; the default first."""
+    if engine == "paddle" and has_openvino():
+        return [("OpenVINO", {"openvino": True}), ("oneDNN", {"openvino": False})]
+    return [("", {"openvino": False})]
 
 
 def _write(
@@ -127,8 +146,16 @@ def _write(
         write_onnx(*trace(_Wrapped(layer), spec), Path(f"{stem}.onnx"))
         paths |= {name: [f"{stem}.onnx"] for name in others}
     return [
-        Contestant(form, name, "fp32", {"kind": "network", "engine": name, "paths": files})
+        Contestant(
+            form,
+            name,
+            "fp32",
+            kernels,
+            {"kind": "network", "engine": name, "paths": files, **option},
+        )
         for name, files in paths.items()
+        for kernels, option in _kernels(name)
+        if form != OPERATOR or not option["openvino"]  # it has no such operator
     ]
 
 

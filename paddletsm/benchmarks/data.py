@@ -76,7 +76,7 @@ def clip_dataset(paths: Sequence[str], *, backend: str | None = None) -> ClipDat
 
     Args:
         paths: videos, folders of videos (searched), folders of ``img_00001.jpg``.
-        backend: of the videos; None: the default.
+        backend: of the videos; None: the default, "auto".
 
     Raises:
         DataError: a path does not exist, or holds no clip.
@@ -109,6 +109,20 @@ def _clips_at(path: str) -> Iterator[str]:
             yield clip
     if not found:
         raise DataError(f"{path}: no video and no folder of img_00001.jpg below it")
+
+
+def decoders_of(dataset: ClipDataset, samples: Sequence[Sample]) -> str:
+    """Name what this process reads samples with: "pyav", "decord, opencv", "-" (images).
+
+    Raises:
+        DataError: a sample cannot be read.
+    """
+    found = set()
+    for sample in samples:
+        reader = dataset.pipeline.decoder.open(sample)
+        found.add(reader.backend)
+        reader.close()
+    return ", ".join(sorted(found - {"-"})) or "-"
 
 
 def measure_stages(dataset: ClipDataset, clips: int) -> StageTimes:

@@ -70,8 +70,8 @@ class _Child:
         self._write({**task, "spawned": time.time()})
         self.facts = self._read()
 
-    def run(self) -> dict[str, float]:
-        """Let it run once; wall and processor seconds."""
+    def run(self) -> dict[str, Any]:
+        """Let it run once; wall and processor seconds, or what else its task tells."""
         self._write("run")
         return self._read()
 
@@ -91,7 +91,7 @@ class _Child:
         self._process.stdin.write(json.dumps(message) + "\n")
         self._process.stdin.flush()
 
-    def _read(self) -> dict[str, float]:
+    def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -120,34 +120,53 @@ def measure(
     Raises:
         ExportError: a process died.
     """
+    turns = take_turns(tasks, runs=runs)
+    base = _median(turns[floor or next(iter(tasks))].answers, "wall_s")
+    return [_timing(name, turn, batch, base) for name, turn in turns.items()]
+
+
+@dataclass(frozen=True)
+class Turns:
+    """What a process told of itself, and of each of its runs."""
+
+    facts: Mapping[str, float]
+    answers: Sequence[Mapping[str, Any]]
+
+
+def take_turns(tasks: Mapping[str, Mapping[str, Any]], *, runs: int) -> dict[str, Turns]:
+    """Start one process per task and let them run in turn; arguments as in ``measure``.
+
+    Raises:
+        ExportError: a process died.
+    """
     children: list[_Child] = []
-    times: dict[str, list[dict[str, float]]] = {name: [] for name in tasks}
+    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in tasks}
     try:
         for name, task in tasks.items():  # one after the other: start-up is timed as well
             children.append(_Child(name, task))
         for _ in range(runs):
             for child in children:
-                times[child.name].append(child.run())
+                answers[child.name].append(child.run())
         for child in children:
             child.close()
     except BaseException:
         for child in children:
             child.kill()
         raise
-    base = _median(times[floor or next(iter(tasks))], "wall_s")
-    return [_timing(child, times[child.name], batch, base) for child in children]
+    return {child.name: Turns(child.facts, answers[child.name]) for child in children}
 
 
-def _timing(child: _Child, times: Sequence[Mapping[str, float]], batch: int, base: float) -> Timing:
+def _timing(name: str, turns: Turns, batch: int, base: float) -> Timing:
+    times = turns.answers
     median = _median(times, "wall_s")
     return Timing(
-        name=child.name,
+        name=name,
         p50_ms=1e3 * median,
         p95_ms=1e3 * float(np.percentile([one["wall_s"] for one in times], 95)),
         cpu_ms=1e3 * _median(times, "cpu_s"),
         clips_per_s=batch / median,
         ratio=median / base,
-        **child.facts,
+        **turns.facts,
     )
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from paddletsm.benchmarks.data import clip_dataset
+from paddletsm.benchmarks.data import clip_dataset, decoders_of
 from paddletsm.data import ClipDataset, Sample, backends, open_video
 from paddletsm.data.pipeline import SamplerLike
 from paddletsm.data.transforms import MultiScaleCrop, RandomFlip
@@ -38,7 +38,7 @@ class Comparison:
 
     Attributes:
         source: name of the video, or of the folder of frames.
-        backend: what the package has read it with.
+        backend: what the package has read it with; "-": images.
         plain: of the plain loop.
         ours: of the package.
         ratio: ours / plain, median of the ratios of the rounds.
@@ -56,7 +56,7 @@ def compare(paths: Sequence[str], *, backend: str, clips: int, rounds: int) -> l
 
     Args:
         paths: videos, or folders of ``img_00001.jpg``.
-        backend: of the videos.
+        backend: of the videos; the results tell what "auto" was.
         clips: read from each path by each way in each round.
         rounds: number of rounds; the ways take turns.
 
@@ -75,11 +75,12 @@ def _compare(paths: list[str], backend: str, clips: int, rounds: int) -> list[Co
     # times: [samples, rounds, 2] seconds of plain and ours
     names = [os.path.basename(os.path.normpath(sample.path)) for sample in dataset.samples]
     found = [
-        _summary(name, "-" if os.path.isdir(sample.path) else backend, clips, one)
+        _summary(name, decoders_of(dataset, [sample]), clips, one)
         for name, sample, one in zip(names, dataset.samples, times, strict=True)
     ]
     if len(found) > 1:
-        found.append(_summary("all", backend, clips * len(found), times.sum(axis=0)))
+        used = decoders_of(dataset, dataset.samples)
+        found.append(_summary("all", used, clips * len(found), times.sum(axis=0)))
     return found
 
 

@@ -6,28 +6,32 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from paddletsm.deploy.online_engine import OnlineEngine
+from paddletsm.benchmarks.memory import resident_mb
+from paddletsm.benchmarks.model import take_turns
 from paddletsm.deploy.predictor import Predictor
 from paddletsm.deploy.stream.clock import Resampler
 from paddletsm.deploy.stream.predictor import StreamPredictor
 from paddletsm.deploy.stream.sources import open_source
 from paddletsm.errors import DataError
 
-_FRAMES_PER_ROUND = 8
+# OpenMP's threads keep their cores busy for 0.2 s after a run, to the cost of what runs next.
+_REST_S = 0.25
 
 
 @dataclass(frozen=True)
 class Cost:
-    """A frame of a stream beside a frame of a clip; medians of interleaved rounds.
+    """A frame of a stream beside a frame of a clip in one engine; medians of interleaved rounds.
 
     Attributes:
-        frame_ms: wall time of one step of the streaming network, its state in and out included.
-        frame_cpu_ms: processor time of all its threads.
+        engine: its name, and the kernels that Paddle used.
+        frame_ms: wall time of one frame in the streaming network, its state included.
+        frame_cpu_ms: processor time of all threads.
         clip_frame_ms: wall time of a clip of the offline network divided by its T frames.
         clip_frame_cpu_ms: processor time, likewise.
         ratio: median over the rounds of frame_ms / clip_frame_ms.
@@ -35,6 +39,7 @@ class Cost:
         push_ms: wall time of a frame of 340 x 256 from its pixels to its prediction.
     """
 
+    engine: str
     frame_ms: float
     frame_cpu_ms: float
     clip_frame_ms: float
@@ -92,32 +97,78 @@ class Agreement:
     failed: int
 
 
-def measure_cost(stream: StreamPredictor, clips: Predictor, rounds: int = 15) -> Cost:
-    """Let a streaming and an offline network of the same backbone take turns."""
-    engine, artefact = stream.engine, clips.artefact
-    rng = np.random.default_rng(0)
-    clip = rng.standard_normal((1, *artefact.input.shape[1:]), np.float32)
-    pixels = rng.integers(0, 256, (256, 340, 3), np.uint8)
-    steps = _stepper(engine, stream, clip[:, 0])
-    rows = []
-    for _ in range(2 + rounds):
-        of_frames = _timed(lambda: [next(steps) for _ in range(_FRAMES_PER_ROUND)])
-        of_clip = _timed(lambda: clips.logits(clip))
-        of_push = _timed(lambda: stream.push(pixels))
-        frame = [value / _FRAMES_PER_ROUND for value in of_frames]
-        clip_frame = [value / artefact.num_seg for value in of_clip]
-        rows.append([*frame, *clip_frame, of_push[0]])
-    kept = np.array(rows[2:])  # the first runs allocate
-    frame_ms, frame_cpu, clip_ms, clip_cpu, push_ms = np.median(kept, axis=0).tolist()
+def measure_costs(tasks: Mapping[str, Mapping[str, Any]], rounds: int = 15) -> list[Cost]:
+    """Let streaming and offline networks take turns, each engine in a process of its own.
+
+    Args:
+        tasks: per contestant "online" and "offline", folders of the same backbone, and "engine",
+            "openvino" and "threads".
+        rounds: that count; one more comes before them.
+
+    Returns:
+        One cost per task.
+
+    Raises:
+        ExportError: a process died.
+    """
+    told = {name: {"kind": "stream", "rest_s": _REST_S, **task} for name, task in tasks.items()}
+    return [_cost(turns.answers[1:]) for turns in take_turns(told, runs=1 + rounds).values()]
+
+
+def _cost(rounds: Sequence[Mapping[str, Any]]) -> Cost:
+    def of(key: str) -> np.ndarray:
+        return np.array([one[key] for one in rounds])
+
+    keys = ("frame_ms", "frame_cpu_ms", "clip_frame_ms", "clip_frame_cpu_ms", "push_ms")
     return Cost(
-        frame_ms,
-        frame_cpu,
-        clip_ms,
-        clip_cpu,
-        float(np.median(kept[:, 0] / kept[:, 2])),
-        float(np.median(kept[:, 1] / kept[:, 3])),
-        push_ms,
+        engine=rounds[0]["engine"],
+        ratio=float(np.median(of("frame_ms") / of("clip_frame_ms"))),
+        cpu_ratio=float(np.median(of("frame_cpu_ms") / of("clip_frame_cpu_ms"))),
+        **{key: float(np.median(of(key))) for key in keys},
     )
+
+
+def contestant(
+    online: str, offline: str, *, rest_s: float = _REST_S, **options: Any
+) -> Callable[[], dict[str, Any]]:
+    """What runs in the process of one engine: a round of stream, clip, and pixels to prediction.
+
+    Args:
+        online: folder of the streaming network.
+        offline: folder of the network of whole clips.
+        rest_s: seconds of rest before each part.
+        options: engine, threads and openvino of both predictors.
+
+    Returns:
+        Function that times a round: the engine's name, and per frame wall and processor time.
+    """
+    stream, clips = StreamPredictor(online, **options), Predictor(offline, **options)
+    count = clips.artefact.num_seg
+    rng = np.random.default_rng(0)
+    clip = rng.standard_normal((1, *clips.artefact.input.shape[1:]), np.float32)
+    pixels = rng.integers(0, 256, (256, 340, 3), np.uint8)
+    states = stream.engine.start()
+
+    def of_frames() -> None:
+        for number in range(count):
+            states.next(clip[:, number])
+
+    def of_clip() -> None:
+        clips.engine.run(clip)  # in this thread: another one would have threads of its own
+
+    def of_pixels() -> None:
+        for _ in range(count):
+            stream.push(pixels)
+
+    def one_round() -> dict[str, Any]:
+        figures: dict[str, Any] = {"engine": stream.engine.name}
+        for name, run in (("frame", of_frames), ("clip_frame", of_clip), ("push", of_pixels)):
+            time.sleep(rest_s)
+            wall, processor = _timed(run)
+            figures |= {f"{name}_ms": wall / count, f"{name}_cpu_ms": processor / count}
+        return figures
+
+    return one_round
 
 
 def measure_soak(
@@ -148,7 +199,8 @@ def measure_soak(
         late += latency > 1 / fps
         if len(latencies) == per_stretch or number == count - 1:
             p50, p95 = np.quantile(latencies, [0.5, 0.95]).tolist()
-            minutes.append(Minute((number + 1) / fps, len(latencies), p50, p95, resident_mb()))
+            memory = resident_mb(os.getpid())
+            minutes.append(Minute((number + 1) / fps, len(latencies), p50, p95, memory))
             latencies = []
     return Soak(count / fps, time.perf_counter() - begun, late, tuple(minutes))
 
@@ -192,27 +244,9 @@ def _class_by_time(stream: StreamPredictor, path: str) -> int:
     return label
 
 
-def _stepper(
-    engine: OnlineEngine, stream: StreamPredictor, frame: np.ndarray
-) -> Iterator[np.ndarray]:
-    """Logits of the same frame again and again, the state handed on."""
-    state = stream.zero_state(1)
-    while True:
-        logits, state = engine.step(frame, state)
-        yield logits
-
-
 def _timed(run: Callable[[], object]) -> list[float]:
     """Wall and processor milliseconds."""
+    run()  # the threads have gone to sleep
     wall, processor = time.perf_counter(), time.process_time()
     run()
     return [1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - processor)]
-
-
-def resident_mb() -> float:
-    """Memory of this process in MB; NaN where the system does not tell."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except (OSError, ValueError):
-        return float("nan")

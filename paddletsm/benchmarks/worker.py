@@ -33,11 +33,15 @@ def main() -> None:
     facts = {"startup_s": loaded, "first_run_s": first, "resident_mb": _resident_mb()}
     channel.write(json.dumps(facts) + "\n")
     for _ in sys.stdin:
-        run()  # its threads may have gone to sleep while the others ran
-        start, used = time.perf_counter(), time.process_time()
-        run()
-        timing = {"wall_s": time.perf_counter() - start, "cpu_s": time.process_time() - used}
-        channel.write(json.dumps(timing) + "\n")
+        answer = run() if task["kind"] == "stream" else _timing(run)
+        channel.write(json.dumps(answer) + "\n")
+
+
+def _timing(run: Callable[[], object]) -> dict[str, float]:
+    run()  # its threads may have gone to sleep while the others ran
+    start, used = time.perf_counter(), time.process_time()
+    run()
+    return {"wall_s": time.perf_counter() - start, "cpu_s": time.process_time() - used}
 
 
 def _clips(task: dict[str, Any]) -> np.ndarray:
@@ -49,7 +53,9 @@ def _network(task: dict[str, Any]) -> Callable[[], object]:
     from paddletsm.deploy.engines import open_engine
 
     clips = _clips(task)
-    options = EngineOptions(threads=task["threads"], max_batch=len(clips))
+    options = EngineOptions(
+        threads=task["threads"], max_batch=len(clips), openvino=task["openvino"]
+    )
     engine = open_engine(task["engine"], [Path(path) for path in task["paths"]], options)
     return lambda: engine.run(clips)
 
@@ -62,10 +68,19 @@ def _predictor(task: dict[str, Any]) -> Callable[[], object]:
         engine=task["engine"],
         precision=task["precision"],
         threads=task["threads"],
+        openvino=task["openvino"],
         batch_size=task["clips"][0],
     )
     clips = _clips(task)
     return lambda: predictor.logits(clips)
+
+
+def _stream(task: dict[str, Any]) -> Callable[[], object]:
+    """Frames of a stream beside a clip; it times itself, see ``stream.py``."""
+    from paddletsm.benchmarks.stream import contestant
+
+    options = {name: task[name] for name in ("engine", "threads", "openvino")}
+    return contestant(task["online"], task["offline"], rest_s=task["rest_s"], **options)
 
 
 def _gemm(task: dict[str, Any]) -> Callable[[], object]:
@@ -126,6 +141,7 @@ _MAKERS: dict[str, Callable[[dict[str, Any]], Callable[[], object]]] = {
     "network": _network,
     "predictor": _predictor,
     "gemm": _gemm,
+    "stream": _stream,
     "train": _training_step,
 }
 

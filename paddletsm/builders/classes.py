@@ -74,9 +74,11 @@ def _stated_names(config: Config) -> list[str] | None:
     if not path.exists():
         # Names only make output readable; that there is no data is said elsewhere.
         if Path(config.DATASET.train.file_path).exists():
-            _warn_once(
-                f"{place}: {path} does not exist{nearest_file(path)}; classes are shown by number"
+            has_folders = Path(config.DATASET.train.file_path).is_dir()
+            instead = (
+                "the class folders give the names" if has_folders else "classes are shown by number"
             )
+            _warn_once(f"{place}: {path} does not exist{nearest_file(path)}; {instead}")
         return None
     try:
         names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]

@@ -12,10 +12,18 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from paddletsm.cli import benchmark_data, benchmark_model, benchmark_predict, benchmark_stream
-from paddletsm.cli.common import EXIT_OK, add_common_arguments, make_parser, run_command
+from paddletsm.cli.common import (
+    EXIT_OK,
+    add_common_arguments,
+    add_override_argument,
+    make_parser,
+    run_command,
+)
 from paddletsm.errors import ConfigError
+from paddletsm.utils.text import nearest
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class Complexity:
 def build_parser() -> argparse.ArgumentParser:
     """Parser of the command."""
     parser = make_parser("benchmark", "Measure what a network or reading clips costs.")
-    parser.epilog = "commands: model, train, data, stream; each has its own --help"
+    parser.epilog = f"commands: {', '.join(_COMMANDS)}; each has its own --help"
     parser.add_argument(
         "--flops",
         action="store_true",
@@ -51,14 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-c", "--config", nargs="+", metavar="CFG", help="one or more configurations"
     )
-    parser.add_argument(
-        "-o",
-        "--override",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="replace a value of every configuration; repeatable",
-    )
+    add_override_argument(parser, of="every configuration")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=_count)
     add_common_arguments(parser)
@@ -80,11 +81,19 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     if words and words[0] in _COMMANDS:
         return run_command(_parser_of(words[0]), _run, words[1:])
+    if words and not words[0].startswith("-"):
+        return run_command(build_parser(), partial(_unknown, word=words[0]), [])
     return run_command(build_parser(), _run, words)
 
 
 def _run(args: argparse.Namespace) -> int:
     return args.run(args)
+
+
+def _unknown(args: argparse.Namespace, word: str) -> int:
+    raise ConfigError(
+        f"unknown command {word!r}{nearest(word, _COMMANDS)} (known: {', '.join(_COMMANDS)})"
+    )
 
 
 def _count(args: argparse.Namespace) -> int:

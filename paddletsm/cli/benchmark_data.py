@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddletsm.cli.common import EXIT_OK
+from paddletsm.cli.common import EXIT_OK, add_override_argument
 from paddletsm.data.backends import NO_PYAV, has_pyav
 from paddletsm.errors import ConfigError
 
@@ -41,14 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--clips", nargs="+", default=[], metavar="PATH", help="the same as FILE")
     parser.add_argument("-c", "--config", metavar="CFG", help="read the clips of a configuration")
-    parser.add_argument(
-        "-o",
-        "--override",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="replace a value of the configuration; repeatable",
-    )
+    add_override_argument(parser)
     parser.add_argument("--split", choices=_SPLITS, default="train", help="of the configuration")
     parser.add_argument(
         "--compare",
@@ -61,8 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--backend",
-        choices=("decord", "opencv", "pyav"),
-        help="of videos; None: PyAV, the fastest, where it is installed, else decord",
+        choices=("auto", "decord", "opencv", "pyav"),
+        help="of videos; auto (the default without --config): PyAV, the fastest, where it is "
+        "installed, else decord, else OpenCV",
     )
     parser.add_argument(
         "--workers", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="of the loaders"
@@ -97,6 +91,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError("--compare makes clips of its own; name videos as FILE")
     if not (args.config or args.files or args.clips or args.compare):
         raise ConfigError("say what to read: -c CFG, or FILE (videos, folders), or --compare")
+    if args.backend and args.config:
+        raise ConfigError("--backend: the configuration says it (-o PIPELINE.train.decode.backend)")
     if args.backend == "pyav" and not has_pyav():
         raise ConfigError(f"--backend pyav: {NO_PYAV}")
 
@@ -108,17 +104,14 @@ def _dataset(args: argparse.Namespace, paths: Sequence[str]) -> ClipDataset:
         return build_dataset(load_config(args.config, args.override), args.split)
     from paddletsm.benchmarks.data import clip_dataset
 
-    return clip_dataset(paths, backend=_backend(args))
-
-
-def _backend(args: argparse.Namespace) -> str:
-    return args.backend or ("pyav" if has_pyav() else "decord")
+    return clip_dataset(paths, backend=args.backend)
 
 
 def _profile(args: argparse.Namespace, dataset: ClipDataset) -> int:
-    from paddletsm.benchmarks.data import measure_loaders, measure_stages
+    from paddletsm.benchmarks.data import decoders_of, measure_loaders, measure_stages
 
     stages = measure_stages(dataset, args.num)
+    decoders = decoders_of(dataset, dataset.samples[: args.num])
     speeds = measure_loaders(
         dataset,
         args.workers,
@@ -127,33 +120,39 @@ def _profile(args: argparse.Namespace, dataset: ClipDataset) -> int:
         rounds=args.rounds,
     )
     if args.json:
-        record = {"stages_ms": asdict(stages), "loaders": [asdict(one) for one in speeds]}
+        record = {
+            "decoders": decoders,
+            "stages_ms": asdict(stages),
+            "loaders": [asdict(one) for one in speeds],
+        }
         print(json.dumps(record, indent=2))
     else:
-        print(_stage_table(stages))
+        print(_stage_table(stages, decoders))
         print()
         print(_speed_table(speeds))
     return EXIT_OK
 
 
 def _compare(args: argparse.Namespace, videos: Sequence[str]) -> int:
-    from paddletsm.benchmarks.data import clip_dataset, measure_loaders
+    from paddletsm.benchmarks.data import clip_dataset, decoders_of, measure_loaders
     from paddletsm.benchmarks.plain_loop import compare, write_frames
 
-    backend = _backend(args)
+    backend = args.backend or "auto"
     with tempfile.TemporaryDirectory(prefix="paddletsm-") as folder:
         frames = str(write_frames(Path(folder), videos[0] if videos else None))
         found = compare([frames], backend=backend, clips=args.num, rounds=args.rounds)
         scaling = []
         for source in [[frames], list(videos)] if videos else [[frames]]:
+            dataset = clip_dataset(source, backend=backend)
             one, two = measure_loaders(
-                clip_dataset(source, backend=backend),
+                dataset,
                 (1, 2),
                 batch_size=args.batch_size,
                 clips=2 * args.num if source == [frames] else args.num // 2,
                 rounds=args.rounds,
             )
-            name = "frames" if source == [frames] else f"videos, {backend}"
+            decoders = decoders_of(dataset, dataset.samples)
+            name = "frames" if decoders == "-" else f"videos, {decoders}"
             ratio = two.clips_per_s / one.clips_per_s
             scaling.append(_Scaling(name, one.clips_per_s, two.clips_per_s, ratio))
         if videos:
@@ -185,8 +184,9 @@ def _soak(dataset: ClipDataset, clips: int, is_json: bool) -> int:
     return EXIT_OK
 
 
-def _stage_table(times: StageTimes) -> str:
-    lines = [f"milliseconds of a clip, one thread, median of {times.clips} clips"]
+def _stage_table(times: StageTimes, decoders: str) -> str:
+    by = "" if decoders == "-" else f", videos read by {decoders}"
+    lines = [f"milliseconds of a clip, one thread, median of {times.clips} clips{by}"]
     for name, text in (
         ("open", "open the file"),
         ("seek", "get to the frames: read files, decode what lies before"),
@@ -212,14 +212,15 @@ def _speed_table(speeds: Sequence[LoaderSpeed]) -> str:
 
 def _comparison_table(found: Sequence[Comparison]) -> str:
     width = max(len("source"), *(len(one.source) for one in found))
+    used = max(len("backend"), *(len(one.backend) for one in found))
     lines = [
         "clips per second of processor time (one core), the two ways in turn, medians",
-        f"{'source':<{width}}  backend  plain loop  paddletsm  ratio",
+        f"{'source':<{width}}  {'backend':<{used}}  plain loop  paddletsm  ratio",
     ]
     for one in found:
         lines.append(
-            f"{one.source:<{width}}  {one.backend:<7}  {one.plain:>10.1f}  {one.ours:>9.1f}  "
-            f"{one.ratio:>5.2f}"
+            f"{one.source:<{width}}  {one.backend:<{used}}  {one.plain:>10.1f}  "
+            f"{one.ours:>9.1f}  {one.ratio:>5.2f}"
         )
     return "\n".join(lines)
 

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddletsm.cli.common import EXIT_OK
+from paddletsm.cli.common import EXIT_OK, add_override_argument, check_target
 from paddletsm.errors import ConfigError
+from paddletsm.utils.io import write_atomic
 from paddletsm.utils.text import listing, nearest
 
 if TYPE_CHECKING:
@@ -26,14 +27,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-c", "--config", required=True, metavar="CFG", help="configuration of the network"
     )
-    parser.add_argument(
-        "-o",
-        "--override",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="replace a value of the configuration; repeatable",
-    )
+    add_override_argument(parser)
     parser.add_argument("--size", type=int, help="pixels of a side; default: as tested")
     parser.add_argument("--batch_size", type=int, default=1, help="clips per run")
     parser.add_argument("--threads", type=int, help="default: the cores this process may use")
@@ -83,10 +77,7 @@ def run_model(args: argparse.Namespace) -> int:
         contestants = make_contestants(
             model, Path(folder), shape=shape, engines=engines, precisions=args.precision
         )
-        tasks: dict[str, dict[str, Any]] = {
-            f"{one.engine} {one.precision}, {one.form}": {**one.task, **shared}
-            for one in contestants
-        }
+        tasks: dict[str, dict[str, Any]] = {one.name: {**one.task, **shared} for one in contestants}
         work = multiply_adds * args.batch_size
         tasks[_GEMM] = {"kind": "gemm", "multiply_adds": work, **shared}
         timings = measure(tasks, runs=args.runs, batch=args.batch_size)
@@ -126,16 +117,20 @@ def _check_numbers(args: argparse.Namespace) -> None:
         value = getattr(args, option)
         if value is not None and value < 1:
             raise ConfigError(f"--{option} must be at least 1, not {value}")
+    for option in ("json", "png"):
+        if target := getattr(args, option):
+            check_target(f"--{option}", target)
 
 
 def _engines(args: argparse.Namespace) -> list[str]:
     from paddletsm.deploy.engines import ENGINES, PRECISIONS, is_installed
 
-    for given, known in ((args.engines or (), ENGINES), (args.precision, PRECISIONS)):
-        for word in given:
+    for option, known in (("engines", ENGINES), ("precision", PRECISIONS)):
+        for word in getattr(args, option) or ():
             if word not in known:
                 raise ConfigError(
-                    f"{word!r} is unknown{nearest(word, known)} (known: {listing(known)})"
+                    f"--{option}: {word!r} is unknown{nearest(word, known)} "
+                    f"(known: {listing(known)})"
                 )
     engines = args.engines or [name for name in reversed(ENGINES) if is_installed(name)]
     return list(dict.fromkeys(engines))
@@ -173,7 +168,7 @@ def _report(
     everything = {**facts, "clip": list(shape), "batch_size": args.batch_size, "runs": args.runs}
     if args.json:
         text = as_json({**everything, "machine": machine}, timings)
-        Path(args.json).write_text(text + "\n", encoding="utf-8")
+        write_atomic(args.json, f"{text}\n".encode())
         print(f"written: {args.json}")
     if args.png:
         draw(timings, Path(args.png), title)

@@ -5,9 +5,15 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from paddletsm.cli.common import EXIT_OK, add_common_arguments, make_parser, run_command
+from paddletsm.cli.common import (
+    EXIT_OK,
+    add_common_arguments,
+    add_override_argument,
+    check_target,
+    make_parser,
+    run_command,
+)
 from paddletsm.errors import ConfigError
 from paddletsm.utils.text import plural
 
@@ -19,14 +25,7 @@ _SUFFIXES = (".png", ".mp4")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("-c", "--config", required=True, metavar="CFG", help="configuration")
-    parser.add_argument(
-        "-o",
-        "--override",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="replace a value of the configuration; repeatable",
-    )
+    add_override_argument(parser)
     parser.add_argument(
         "--split", choices=("train", "valid", "test"), default="train", help="of the data set"
     )
@@ -55,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Write the sheet or video; returns the exit code."""
-    out = Path(args.out)
+    out = check_target("--out", args.out)
     if out.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"--out {args.out}: must end in .png (a sheet) or .mp4 (a video)")
     for name, least in (("num", 1), ("seed", 0), ("epoch", 0)):

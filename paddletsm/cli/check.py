@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -16,6 +15,8 @@ from paddletsm.cli.common import (
     EXIT_FAILED,
     EXIT_OK,
     add_common_arguments,
+    add_override_argument,
+    check_target,
     make_parser,
     run_command,
 )
@@ -53,9 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("path", metavar="PATH", nargs="?", help="list file or class folder")
     parser.add_argument("-c", "--config", metavar="CFG", help="check all splits of this config")
-    parser.add_argument(
-        "-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="of the config"
-    )
+    add_override_argument(parser)
     parser.add_argument(
         "--val", metavar="PATH", help="validation list or folder that goes with PATH"
     )
@@ -161,19 +160,12 @@ def _check_targets(args: argparse.Namespace, sources: Sequence[Source]) -> None:
         target = getattr(args, name)
         if not target:
             continue
-        path = Path(target)
-        if path.is_dir():
-            raise ConfigError(f"--{name} {target}: is a folder; name a file")
+        path = check_target(f"--{name}", target)
         if path.resolve() in taken:
             raise ConfigError(
                 f"--{name} {target}: would overwrite {taken[path.resolve()]}; name another file"
             )
         taken[path.resolve()] = f"--{name} {target}"
-        folder = next(parent for parent in path.absolute().parents if parent.exists())
-        if not folder.is_dir():
-            raise ConfigError(f"--{name} {target}: {folder} is not a folder")
-        if not os.access(folder, os.W_OK):
-            raise ConfigError(f"--{name} {target}: {folder} cannot be written to")
     if args.fix:
         clean_targets(sources, args.fix)
 

@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from paddletsm.errors import ConfigError, PaddleTSMError
@@ -34,7 +35,7 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
     """Shows defaults that tell something; "(default: None)" does not."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, False, []) or isinstance(action.default, list):
+        if action.default in (None, False, "") or isinstance(action.default, list):
             return action.help
         return super()._get_help_string(action)
 
@@ -58,6 +59,25 @@ def make_parser(command: str, description: str) -> argparse.ArgumentParser:
 def has_option(parser: argparse.ArgumentParser, word: str) -> bool:
     """Whether ``word``, as in --name or --name=value, is an option of the parser."""
     return word.partition("=")[0] in parser._option_string_actions
+
+
+def add_override_argument(
+    parser: argparse.ArgumentParser, *flags: str, of: str = "the configuration"
+) -> None:
+    """``-o/--override KEY.SUB=VALUE``, repeatable: values that replace those of a configuration.
+
+    Args:
+        parser: of the command.
+        flags: instead of -o and --override, where -o means something else.
+        of: what the values belong to, for --help.
+    """
+    parser.add_argument(
+        *(flags or ("-o", "--override")),
+        action="append",
+        default=[],
+        metavar="KEY.SUB=VALUE",
+        help=f"replace a value of {of}; repeatable",
+    )
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,8 +120,37 @@ def run_command(
         if args.debug:
             traceback.print_exc()
         where = f"{err.filename}: " if err.filename else ""
-        print(f"{parser.prog}: error: {where}{err.strerror or err}", file=sys.stderr)
+        print(f"{parser.prog}: error: {where}{_problem(err)}", file=sys.stderr)
         return EXIT_USAGE
+
+
+def _problem(err: OSError) -> str:
+    if isinstance(err, FileExistsError) and os.path.isfile(err.filename or ""):
+        return "is a file, where a folder is needed"
+    if isinstance(err, NotADirectoryError):
+        return "a part of this path is a file, not a folder"
+    return str(err.strerror or err)
+
+
+def check_target(option: str, target: str) -> Path:
+    """Refuse a file that cannot be written, before the work of hours, not behind it.
+
+    Args:
+        option: that names it, "--html".
+        target: the file; it may exist, and its folder may be missing.
+
+    Raises:
+        ConfigError: it is a folder, or lies where nothing can be written.
+    """
+    path = Path(target)
+    if path.is_dir():
+        raise ConfigError(f"{option} {target}: is a folder; name a file")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise ConfigError(f"{option} {target}: {folder} is not a folder")
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"{option} {target}: {folder} cannot be written to")
+    return path
 
 
 def parse_bool(text: str) -> bool:

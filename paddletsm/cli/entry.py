@@ -21,7 +21,7 @@ COMMANDS = {
     "verify": ("paddletsm.cli.verify", [], "exported = trained? (tools/verify.py)"),
     "convert": ("paddletsm.cli.convert", [], "convert weights (tools/convert_weights.py)"),
     "check": ("paddletsm.cli.check", [], "check a data set (tools/check_data.py)"),
-    "benchmark": ("paddletsm.cli.benchmark", [], "parameters, FLOPs (tools/benchmark.py)"),
+    "benchmark": ("paddletsm.cli.benchmark", [], "speed, memory, FLOPs (tools/benchmark.py)"),
     "fuse": ("paddletsm.cli.fuse", [], "average scores of tests (tools/fuse_scores.py)"),
     "report": ("paddletsm.cli.report", [], "write report.html anew (tools/report.py)"),
     "suggest": ("paddletsm.cli.suggest", [], "a config for your data (main.py --suggest)"),

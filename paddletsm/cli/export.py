@@ -9,8 +9,19 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddletsm.cli.common import EXIT_OK, add_common_arguments, make_parser, run_command
-from paddletsm.cli.export_formats import add_format_arguments, int8_plan, say_networks
+from paddletsm.cli.common import (
+    EXIT_OK,
+    add_common_arguments,
+    add_override_argument,
+    make_parser,
+    run_command,
+)
+from paddletsm.cli.export_formats import (
+    add_format_arguments,
+    check_format_arguments,
+    int8_plan,
+    say_networks,
+)
 from paddletsm.cli.export_online import (
     add_online_arguments,
     check_online_arguments,
@@ -46,13 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-o", "--output_path", metavar="DIR", help="default: inference/<model_name>"
     )
-    parser.add_argument(
-        "--override",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="replace a value of the configuration; repeatable",
-    )
+    add_override_argument(parser, "--override")
     parser.add_argument(
         "--protocol",
         help="predict with this protocol instead of PIPELINE.test: efficient, accurate, ...",
@@ -88,6 +93,7 @@ def _export(args: argparse.Namespace) -> int:
     from paddletsm.utils.threads import import_paddle
 
     check_online_arguments(args)
+    check_format_arguments(args)
     config = load_config(args.config, args.override)
     if config.MODEL.backbone.data_format == "NHWC":  # only fast in training; same weights
         config = with_value(config, ("MODEL", "backbone", "data_format"), "NCHW")
@@ -150,6 +156,7 @@ def _export_online(
         weights_sha256=digest,
         metrics=_measured(config, digest, pipeline_hash(config, "test")),
         meta=model_arguments(config),
+        formats=args.format,
     )
 
 

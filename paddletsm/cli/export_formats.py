@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from paddletsm.deploy.int8 import Int8Plan
 
 
+_CALIBRATION_CLIPS, _MAX_DROP = 64, 1.0
+
+
 def add_format_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--format`` and what int8 needs."""
     parser.add_argument(
@@ -34,17 +37,40 @@ def add_format_arguments(parser: argparse.ArgumentParser) -> None:
         help="list, or folder with one sub-folder per class; default: the training clips",
     )
     int8.add_argument(
-        "--calibration_clips", type=int, default=64, help="clips of it, spread over the classes"
+        "--calibration_clips",
+        type=int,
+        metavar="N",
+        help=f"clips of it, spread over the classes; default: {_CALIBRATION_CLIPS}",
     )
     int8.add_argument(
         "--eval_list",
         metavar="LIST",
         help="clips that top-1 is measured on; default: those of DATASET.valid",
     )
-    int8.add_argument("--eval_clips", type=int, help="clips of it; default: all")
+    int8.add_argument("--eval_clips", type=int, metavar="N", help="clips of it; default: all")
     int8.add_argument(
-        "--max_drop", type=float, default=1.0, help="points of top-1 that int8 may lose"
+        "--max_drop",
+        type=float,
+        metavar="POINTS",
+        help=f"of top-1 that int8 may lose; default: {_MAX_DROP:g}",
     )
+
+
+def check_format_arguments(args: argparse.Namespace) -> None:
+    """Refuse what is wrong about int8 before the network is built.
+
+    Raises:
+        ConfigError: a number is out of range, or int8 is not asked for.
+    """
+    for option in ("calibration", "calibration_clips", "eval_list", "eval_clips", "max_drop"):
+        if getattr(args, option) is not None and "int8" not in args.format:
+            raise ConfigError(f"--{option} needs --format int8")
+    for option in ("calibration_clips", "eval_clips"):
+        value = getattr(args, option)
+        if value is not None and value < 1:
+            raise ConfigError(f"--{option} must be at least 1, not {value}")
+    if args.max_drop is not None and not 0 <= args.max_drop <= 100:
+        raise ConfigError(f"--max_drop must lie in 0 to 100 (points), not {args.max_drop}")
 
 
 def int8_plan(args: argparse.Namespace, config: Config, labels: Sequence[str]) -> Int8Plan | None:
@@ -56,18 +82,14 @@ def int8_plan(args: argparse.Namespace, config: Config, labels: Sequence[str]) -
     """
     if "int8" not in args.format:
         return None
-    for option in ("calibration_clips", "eval_clips"):
-        value = getattr(args, option)
-        if value is not None and value < 1:
-            raise ConfigError(f"--{option} must be at least 1, not {value}")
-    if args.max_drop < 0:
-        raise ConfigError(f"--max_drop must not be negative, not {args.max_drop}")
+    clips = _CALIBRATION_CLIPS if args.calibration_clips is None else args.calibration_clips
+    max_drop = _MAX_DROP if args.max_drop is None else args.max_drop
     from paddletsm.deploy.int8 import Int8Plan, balanced
 
     return Int8Plan(
-        balanced(_samples(args.calibration, config, "train", labels), args.calibration_clips),
+        balanced(_samples(args.calibration, config, "train", labels), clips),
         balanced(_samples(args.eval_list, config, "valid", labels), args.eval_clips),
-        args.max_drop,
+        max_drop,
     )
 
 

@@ -48,8 +48,9 @@ def check_online_arguments(args: argparse.Namespace) -> None:
         ConfigError: see above.
     """
     if args.online:
-        if args.format != ["pdmodel"]:
-            raise ConfigError("--online exports the format pdmodel only; leave --format out")
+        from paddletsm.deploy.online_export import check_online_formats
+
+        check_online_formats(args.format)
         return
     for option in ("clip_seconds", "average_frames"):
         if getattr(args, option) is not None:

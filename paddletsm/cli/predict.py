@@ -55,7 +55,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--precision", default="fp32", help="fp32 or int8")
     parser.add_argument("--batch_size", type=int, default=1, help="views per forward pass")
     parser.add_argument("--cpu_threads", type=int, help="default: the cores this process may use")
-    _add_switch(parser, "--enable_mkldnn", default=True, help="oneDNN kernels on the CPU")
+    _add_switch(
+        parser,
+        "--enable_openvino",
+        default=True,
+        help="with the engine paddle: the OpenVINO that Paddle 3 brings, faster than oneDNN",
+    )
+    _add_switch(
+        parser,
+        "--enable_mkldnn",
+        default=True,
+        help="oneDNN kernels on the CPU; False: Paddle's own, without OpenVINO too",
+    )
     same = parser.add_argument_group("the same in PaddleVideo's words")
     same.add_argument(
         "--config",
@@ -113,6 +124,7 @@ def _open(args: argparse.Namespace, folder: Path, clips: int) -> Predictor:
         device=device,
         threads=args.cpu_threads,
         mkldnn=args.enable_mkldnn,
+        openvino=args.enable_openvino,
         batch_size=args.batch_size,
         use_tensorrt=args.use_tensorrt,
         engine=args.engine,

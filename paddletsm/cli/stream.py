@@ -64,16 +64,25 @@ def build_parser() -> argparse.ArgumentParser:
     add_event_arguments(parser)
     run = parser.add_argument_group("running the network")
     run.add_argument("--device", default="cpu", help="cpu, gpu or gpu:N")
-    run.add_argument("--cpu_threads", type=int, help="default: the cores this process may use")
     run.add_argument(
-        "--enable_mkldnn",
-        type=parse_bool,
-        nargs="?",
-        const=True,
-        default=True,
-        metavar="BOOL",
-        help="oneDNN kernels on the CPU",
+        "--engine",
+        default="paddle",
+        help="paddle, onnxruntime, openvino, or auto: the fastest that has a file of this model",
     )
+    run.add_argument("--cpu_threads", type=int, help="default: the cores this process may use")
+    for name, meaning in (
+        ("--enable_openvino", "with the engine paddle: the OpenVINO that Paddle 3 brings"),
+        ("--enable_mkldnn", "oneDNN kernels on the CPU; False: Paddle's own alone"),
+    ):
+        run.add_argument(
+            name,
+            type=parse_bool,
+            nargs="?",
+            const=True,
+            default=True,
+            metavar="BOOL",
+            help=meaning,
+        )
     add_common_arguments(parser)
     return parser
 
@@ -147,6 +156,8 @@ def _stream(args: argparse.Namespace) -> int:
         device=args.device,
         threads=args.cpu_threads,
         mkldnn=args.enable_mkldnn,
+        openvino=args.enable_openvino,
+        engine=args.engine,
         average_frames=args.smooth,
     )
     fps = _rate(args.fps, network.fps)
@@ -161,7 +172,10 @@ def _stream(args: argparse.Namespace) -> int:
         views = _views(args, source, fps)
         for view in views:
             stack.callback(view.close)
-        _say(f"model: {network.artefact.model_name}, {fps:.3g} frames per second")
+        _say(
+            f"model: {network.artefact.model_name}, {fps:.3g} frames per second "
+            f"({network.engine.name})"
+        )
         if rules.silent:
             _say(f"no events: {listing(rules.silent)}")
 
@@ -242,6 +256,8 @@ def newest_online(root: str | Path) -> Path:
 
 
 def _rate(stated: float | None, of_model: float | None) -> float:
+    from paddletsm.deploy.stream.clock import checked_fps
+
     fps = of_model if stated is None else stated
     if fps is None:
         raise ConfigError(
@@ -249,9 +265,7 @@ def _rate(stated: float | None, of_model: float | None) -> float:
             "number of frames of a training clip divided by its seconds (or export it again with "
             "--clip_seconds)"
         )
-    if not 0 < fps < float("inf"):
-        raise ConfigError(f"--fps must be above 0, not {fps:g}")
-    return fps
+    return checked_fps(fps, "the rate of this model" if stated is None else "--fps")
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,13 +13,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddletsm.cli.common import EXIT_OK, add_common_arguments, make_parser, run_command
+from paddletsm.cli.common import (
+    EXIT_OK,
+    add_common_arguments,
+    check_target,
+    make_parser,
+    run_command,
+)
 from paddletsm.errors import ConfigError, DataError
-from paddletsm.utils.io import nearest_file, write_atomic
+from paddletsm.utils.io import check_name, nearest_file, write_atomic
 from paddletsm.utils.threads import import_paddle, usable_cores
 
 if TYPE_CHECKING:
     from paddletsm.prepare.machine import Machine
+    from paddletsm.prepare.suggest_data import DataFacts
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -66,11 +74,8 @@ def _suggest(args: argparse.Namespace, words: Sequence[str]) -> int:
     out = Path(args.out) if args.out else None
     _check(args, out)
     from paddletsm.prepare.suggest import suggest
-    from paddletsm.prepare.suggest_data import read_facts
 
-    facts = read_facts(
-        args.path, valid=args.valid, data_prefix=args.data_prefix, classes=args.classes
-    )
+    facts = _facts(args)
     machine = _machine(args)
     name = args.name or (f"TSM_{out.stem}" if out else None)
     suggestion = suggest(facts, machine, name=name, pretrained=args.pretrained)
@@ -92,15 +97,67 @@ def _check(args: argparse.Namespace, out: Path | None) -> None:
     """
     if args.devices is not None and args.devices < 1:
         raise ConfigError(f"--devices must be at least 1, not {args.devices}")
-    if args.memory is not None and not args.memory > 0:
+    if args.memory is not None and not 0 < args.memory < math.inf:
         raise ConfigError(f"--memory must be above 0 (gigabytes), not {args.memory}")
-    if args.pretrained and not Path(args.pretrained).is_file():
-        hint = nearest_file(args.pretrained)
-        raise DataError(f"--pretrained {args.pretrained} does not exist{hint}")
+    if args.name is not None:
+        try:
+            check_name(args.name)
+        except ValueError as err:
+            raise ConfigError(f"--name {err}") from err
+    if args.pretrained:
+        from paddletsm.utils.weight_files import check_weights_file
+
+        if not Path(args.pretrained).exists():
+            hint = nearest_file(args.pretrained)
+            raise DataError(f"--pretrained {args.pretrained} does not exist{hint}")
+        check_weights_file(args.pretrained)
     if out is not None and out.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"--out {out}: the configuration is a .yaml file")
     if out is not None and out.exists() and not args.force:
         raise ConfigError(f"--out {out} exists; choose another name, or replace it with --force")
+    if out is not None:
+        check_target("--out", args.out)
+
+
+def _facts(args: argparse.Namespace) -> DataFacts:
+    """What the data set tells.
+
+    Raises:
+        DataError: it cannot be used; lists of several labels per clip are named as such.
+    """
+    from paddletsm.prepare.suggest_data import read_facts
+
+    try:
+        return read_facts(
+            args.path, valid=args.valid, data_prefix=args.data_prefix, classes=args.classes
+        )
+    except DataError as err:
+        where = _first_with_several_labels(args)
+        if where is None:
+            raise
+        raise DataError(
+            f"{where}: several labels: a suggestion can only be made for lists of one label per "
+            "clip. To train with several, suggest for copies of the lists that keep one label per "
+            "line, then name your lists in the written configuration, add MODEL.loss: bce, and "
+            "take DATASET.sampling out (see 'Several labels per clip' in docs/training.md)"
+        ) from err
+
+
+def _first_with_several_labels(args: argparse.Namespace) -> str | None:
+    """Place of the first line, of the lists that are named or lie in PATH, with several labels."""
+    from paddletsm.data import load_index
+
+    path = Path(args.path)
+    named = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+    for file in [*named, *([Path(args.valid)] if args.valid else [])]:
+        try:
+            index = load_index(file, multi_label=True, on_bad_line=lambda where, err: None)
+        except DataError:
+            continue  # no list: a folder of clips, a file of class names
+        for sample in index.samples:
+            if sample.others:
+                return sample.where
+    return None
 
 
 def _launch(machine: Machine) -> str:

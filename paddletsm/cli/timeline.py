@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from paddletsm.deploy.stream.sources import FileSource
     from paddletsm.deploy.timeline import Timeline
 
-_EVENT_OPTIONS = ("fps", "smooth", "min_duration", "silent", "clip_seconds", "timeline_stride")
+_EVENT_OPTIONS = (
+    *("timeline_format", "clip_seconds", "timeline_stride"),
+    *("fps", "smooth", "threshold", "release", "min_duration", "silent"),
+)
 
 
 def add_timeline_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +52,8 @@ def add_timeline_arguments(parser: argparse.ArgumentParser) -> None:
         help="sampled frames between two clips; default: a quarter of a clip",
     )
     add_event_arguments(parser)
+    defaults = {option: parser.get_default(option) for option in _EVENT_OPTIONS}
+    parser.set_defaults(event_defaults=defaults)
 
 
 def check_timeline_arguments(args: argparse.Namespace) -> None:
@@ -60,7 +65,7 @@ def check_timeline_arguments(args: argparse.Namespace) -> None:
     if args.timeline is not None:
         return
     for option in _EVENT_OPTIONS:
-        if getattr(args, option) is not None:
+        if getattr(args, option) != args.event_defaults[option]:
             raise ConfigError(f"--{option} needs --timeline")
 
 
@@ -113,17 +118,26 @@ def _network_factory(
         for option in ("clip_seconds", "timeline_stride"):
             if getattr(args, option) is not None:
                 raise ConfigError(f"--{option}: this model takes single frames, not clips")
+        if args.precision != "fp32":
+            raise ConfigError(
+                f"--precision {args.precision}: a model that takes single frames runs in fp32"
+            )
         stream = StreamPredictor(
             folder,
             device=args.device or "cpu",
             threads=args.cpu_threads,
             mkldnn=args.enable_mkldnn,
+            openvino=args.enable_openvino,
+            engine=args.engine,
             average_frames=args.smooth,
         )
         return lambda source: stream
     for option in ("fps", "smooth"):
         if getattr(args, option) is not None:
-            raise ConfigError(f"--{option} is for models that take single frames; --clip_seconds")
+            raise ConfigError(
+                f"--{option} is for models that take single frames, and this one takes clips: see "
+                "--clip_seconds and --timeline_stride"
+            )
     predictor = make_predictor()
 
     def sliding(source: FileSource) -> Network:

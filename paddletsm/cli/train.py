@@ -11,6 +11,7 @@ from paddletsm.cli.common import (
     EXIT_FAILED,
     EXIT_OK,
     add_common_arguments,
+    add_override_argument,
     check_device,
     has_option,
     make_parser,
@@ -26,14 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Options of main.py; see docs of the command line in README.md."""
     parser = make_parser("train", "Train an action recognition network, or test one (--test).")
     parser.add_argument("-c", "--config", required=True, help="YAML configuration")
-    parser.add_argument(
-        "-o",
-        "--override",
-        action="append",
-        default=[],
-        metavar="KEY.SUB=VALUE",
-        help="replace one value of the configuration; repeatable",
-    )
+    add_override_argument(parser)
     parser.add_argument("-w", "--weights", help="weights to test, or to start training from")
     parser.add_argument("--test", action="store_true", help="test instead of training")
     parser.add_argument(

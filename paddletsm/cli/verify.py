@@ -5,23 +5,25 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paddletsm.cli.common import (
     EXIT_FAILED,
     EXIT_OK,
     add_common_arguments,
+    add_override_argument,
     make_parser,
     run_command,
 )
-from paddletsm.errors import ConfigError, DataError, WeightsError
+from paddletsm.errors import ConfigError, DataError
 from paddletsm.utils.text import listing, plural
 from paddletsm.utils.threads import most_threads
 
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from paddletsm.models import Recognizer2D
 
 _DEFAULT_CLIPS = 8
+_PARTS = ("backbone", "head")
+# What changes nothing about the logits of a trained network.
+_OF_TRAINING = ("partial_bn", "norm_eval", "frozen_stages", "data_format", "drop_ratio", "std")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -53,14 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="of the trained network; default: config.yaml beside the weights, and without it the "
         "network that inference.yml describes",
     )
-    parser.add_argument(
-        "-o",
-        "--override",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="replace a value of the configuration; repeatable",
-    )
+    add_override_argument(parser)
     parser.add_argument("--protocol", help="that the model was exported with, if any")
     parser.add_argument(
         "-i",
@@ -114,6 +112,8 @@ def _verify(args: argparse.Namespace) -> int:
     import paddle
 
     paddle.set_device("cpu")
+    if config is not None:
+        _check_same_network(config, artefact)
     is_other = _is_other_weights(args.weights, artefact)
     eager = _eager(args, artefact, config)
     limits = Limits(args.tolerance, args.min_cosine, args.min_agreement)
@@ -131,19 +131,23 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
+    from paddletsm.utils.weight_files import check_weights_file
+
     if args.num_clips is not None and args.num_clips < 1:
         raise ConfigError(f"--num_clips must be at least 1, not {args.num_clips}")
-    if args.tolerance is not None and not args.tolerance >= 0:
-        raise ConfigError(f"--tolerance must not be negative, not {args.tolerance}")
+    if args.tolerance is not None and not 0 <= args.tolerance < math.inf:
+        raise ConfigError(f"--tolerance must be finite and not negative, not {args.tolerance}")
+    for option, least, most in (("min_cosine", -1, 1), ("min_agreement", 0, 100)):
+        if not least <= getattr(args, option) <= most:
+            raise ConfigError(
+                f"--{option} must lie in [{least}, {most}], not {getattr(args, option)}"
+            )
     if args.cpu_threads is not None and not 1 <= args.cpu_threads <= most_threads():
         raise ConfigError(
             f"--cpu_threads must be at least 1 and at most {most_threads()} here, not "
             f"{args.cpu_threads}"
         )
-    if not Path(args.weights).is_file():
-        from paddletsm.utils.io import nearest_file
-
-        raise WeightsError(f"{args.weights} does not exist{nearest_file(args.weights)}")
+    check_weights_file(args.weights)
 
 
 def _config(args: argparse.Namespace) -> Config | None:
@@ -159,6 +163,44 @@ def _config(args: argparse.Namespace) -> Config | None:
         return None
     config = load_config(path, args.override)
     return with_protocol(config, args.protocol) if args.protocol else config
+
+
+def _check_same_network(config: Config, artefact: Artefact) -> None:
+    """Refuse a configuration of another network, whose logits would tell nothing.
+
+    Raises:
+        ConfigError: with the first key of MODEL that differs.
+    """
+    from paddletsm.builders import model_arguments
+
+    if artefact.model is None:
+        return
+    ours, theirs = model_arguments(config), {part: dict(artefact.model[part]) for part in _PARTS}
+    theirs["head"]["num_classes"] = len(artefact.labels)
+    ours["head"].setdefault("num_classes", len(artefact.labels))  # else told by the data
+    for part in _PARTS:
+        one, other = (_with_defaults(part, stated[part]) for stated in (ours, theirs))
+        for key in dict.fromkeys([*one, *other]):
+            if key not in _OF_TRAINING and one.get(key) != other.get(key):
+                raise ConfigError(
+                    f"{config.place('MODEL', part, key)}: {one.get(key)}, but the exported model "
+                    f"has {other.get(key)} (inference.yml); name the configuration that it was "
+                    "exported with, or export again with this one"
+                )
+
+
+def _with_defaults(part: str, stated: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a component, its name first, and the values of those that are not stated."""
+    from paddletsm.models import BACKBONES, HEADS
+
+    registry = BACKBONES if part == "backbone" else HEADS
+    component = registry.get(stated["name"], where=f"inference.yml: model.{part}")
+    defaults = {
+        key: parameter.default
+        for key, parameter in inspect.signature(component).parameters.items()
+        if parameter.default is not inspect.Parameter.empty
+    }
+    return {"name": stated["name"], **defaults, **stated}
 
 
 def _is_other_weights(weights: str, artefact: Artefact) -> bool:

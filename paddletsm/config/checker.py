@@ -188,6 +188,6 @@ def one_line(text: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    # Python refuses to write integers of thousands of digits.
-    text = hex(value) if isinstance(value, int) and abs(value) > _LARGEST else repr(value)
+    # Python refuses to write integers of thousands of digits in tens.
+    text = hex(value) if isinstance(value, int) and value.bit_length() > 999 else repr(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"

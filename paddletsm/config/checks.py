@@ -9,11 +9,11 @@ from typing import Any
 from paddletsm.config.checker import Checker
 from paddletsm.config.schema import Config
 from paddletsm.config.yaml_io import KeyPath
+from paddletsm.utils.io import check_name
 from paddletsm.utils.text import listing
 
 RESNET_DEPTHS = (18, 34, 50, 101, 152)
 
-_LONGEST_NAME = 100  # of a run: its folder and files carry it, with suffixes
 _WIDTHS = (0.05, 16.0)
 _MODES = ("train", "valid", "test")
 
@@ -109,10 +109,10 @@ def check_values(config: Config, checker: Checker) -> None:
 
 
 def _check_name(name: str, checker: Checker) -> None:
-    if not name or not name.isprintable() or name.startswith(".") or set(name) & set("/\\"):
-        checker.fail(("model_name",), f"must be a plain file name, not {name!r}")
-    if len(name.encode()) > _LONGEST_NAME:
-        checker.fail(("model_name",), f"must not be longer than {_LONGEST_NAME} bytes")
+    try:
+        check_name(name)
+    except ValueError as err:
+        checker.fail(("model_name",), str(err))
 
 
 def _check_multi_label(config: Config, checker: Checker) -> None:

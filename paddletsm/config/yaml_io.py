@@ -168,8 +168,11 @@ def read_yaml(path: str | Path) -> Document:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as err:
         raise ConfigError(f"config file not found: {path}{nearest_file(path)}") from err
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(f"cannot read config file {path}: {err}") from err
+    except UnicodeDecodeError as err:
+        raise ConfigError(f"cannot read config file {path}: it is not UTF-8 text") from err
+    except OSError as err:
+        problem = "it is a folder" if path.is_dir() else err.strerror
+        raise ConfigError(f"cannot read config file {path}: {problem}") from err
     values, origins = parse(text, lambda line: f"{path}:{line}")
     if values is None:
         raise ConfigError(f"config file is empty: {path}")

@@ -1,12 +1,13 @@
 # Copyright (c) 2026 The paddletsm authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From files to batches of clips. NumPy only at import; OpenCV and decord come with first use."""
+"""From files to batches of clips. NumPy only at import; decoders come with first use."""
 
 from __future__ import annotations
 
 from paddletsm.data.balance import BalancedSampling
+from paddletsm.data.class_folders import VIDEO_SUFFIXES, natural_key
 from paddletsm.data.datasets import ClipDataset
-from paddletsm.data.index import FORMATS, VIDEO_SUFFIXES, Index, load_index, natural_key
+from paddletsm.data.index import FORMATS, Index, load_index
 from paddletsm.data.loader import ClipLoader, eval_batches, share_order, train_batches
 from paddletsm.data.pipeline import Pipeline, build_pipeline
 from paddletsm.data.readers import READERS, Reader, open_frames, open_video

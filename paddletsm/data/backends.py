@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import logging
 import os
+import re
 import sys
 from types import ModuleType
 
@@ -20,6 +22,9 @@ logger = logging.getLogger(__name__)
 # Set to 1, decord and PyAV may be imported by one process.
 MIX_VARIABLE = "PADDLETSM_MIX_DECODERS"
 NO_PYAV = "PyAV is not installed; install it with pip install 'paddletsm[av]'"
+# Versions of PyAV that are used unasked, from and below: what the extra "av" in setup.py installs,
+# without those before 17, which turn video tagged BT.709 (HD) into other colours than decord does.
+PYAV_VERSIONS = ((17, 0), (20, 0))
 
 _HEADLESS = (
     "install the build without windows: "
@@ -59,6 +64,57 @@ def decode_image(data: np.ndarray) -> np.ndarray | None:
     return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
+def automatic() -> str:
+    """Return what backend "auto" means in this process: "pyav", "decord" or "opencv".
+
+    The fastest that is installed, never a second FFmpeg beside that of an imported decoder.
+    Nothing is said of the choice: all give the same frames. "pyav" is imported and works.
+    """
+    is_free = not _is_imported("decord") or (_is_imported("av") and _may_mix())
+    if is_free and _suits_auto() and _pyav_or_none() is not None:
+        return "pyav"
+    has_decord = importlib.util.find_spec("decord") is not None
+    return "decord" if has_decord and not _is_risky_beside("av") else "opencv"
+
+
+def _suits_auto() -> bool:
+    """Whether PyAV is there, of a version that reads as decord does, and can be imported."""
+    start, end = PYAV_VERSIONS
+    if not has_pyav() or not start <= _pyav_version() < end:
+        return False
+    # Behind Paddle 2.6.2 the import of PyAV 16 and newer fails in zlib, or crashes the process;
+    # before it, and beside Paddle 3, it does not.
+    return _is_imported("av") or not _has_old_paddle()
+
+
+@functools.cache
+def _pyav_version() -> tuple[int, int]:
+    """Version of the installed PyAV, without importing it; (0, 0): a folder that is called av."""
+    from importlib import metadata  # slow to import
+
+    try:
+        found = re.match(r"(\d+)\.(\d+)", metadata.version("av"))
+    except metadata.PackageNotFoundError:
+        found = None
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _has_old_paddle() -> bool:
+    """Whether this process has imported Paddle 2, or is just importing some version."""
+    version = getattr(sys.modules.get("paddle"), "__version__", "2.")
+    return _is_imported("paddle") and version.startswith("2.")
+
+
+@functools.cache
+def _pyav_or_none() -> ModuleType | None:
+    """Return the module ``av`` for who has not asked for it by name, None where it is broken."""
+    try:
+        return _pyav()
+    except Exception as err:  # noqa: BLE001 - the start of a library may raise anything
+        logger.warning("PyAV is installed, but cannot be imported (%s): it is not used", err)
+        return None
+
+
 def decord() -> ModuleType | None:
     """Return the module ``decord``, or None (logged once) when it cannot be used here."""
     if _is_risky_beside("av"):
@@ -78,6 +134,8 @@ def _warn_beside_pyav() -> None:
 
 @functools.cache
 def _decord() -> ModuleType | None:
+    with contextlib.suppress(DataError):
+        opencv()  # first: behind decord, whose zlib it would take, it cannot read PNG files
     try:
         import decord as module
     except (ImportError, OSError, RuntimeError) as err:
@@ -122,7 +180,15 @@ def _is_risky_beside(other: str) -> bool:
 
     The two in one process have crashed Paddle 2.6.2 (double free); OpenCV's has not.
     """
-    return other in sys.modules and os.environ.get(MIX_VARIABLE) != "1"
+    return _is_imported(other) and not _may_mix()
+
+
+def _is_imported(name: str) -> bool:
+    return sys.modules.get(name) is not None
+
+
+def _may_mix() -> bool:
+    return os.environ.get(MIX_VARIABLE) == "1"
 
 
 @functools.cache

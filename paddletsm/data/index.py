@@ -9,19 +9,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from paddletsm.data.class_folders import VIDEO_SUFFIXES, Format, load_folder
 from paddletsm.data.types import Sample
 from paddletsm.errors import ConfigError, DataError
 from paddletsm.utils.io import nearest_file
 from paddletsm.utils.text import listing, nearest
 
-Format = Literal["VideoDataset", "FrameDataset"]
-
 FORMATS = ("VideoDataset", "FrameDataset")
-VIDEO_SUFFIXES = (
-    ".avi", ".mp4", ".mkv", ".webm", ".mov", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".m4v",
-)  # fmt: skip
 
 _LINE_FORM = {
     "VideoDataset": "'path label'",
@@ -73,8 +68,11 @@ def load_index(
     class_names: Sequence[str] | None = None,
     multi_label: bool = False,
     on_bad_line: Callable[[str, DataError], None] | None = None,
+    is_reported: bool = False,
 ) -> Index:
     """Read a list file, or a folder with one sub-folder per class.
+
+    A folder with clips where they are not read is warned of, once.
 
     Args:
         file_path: UTF-8 list with one sample per line, or a folder. Columns are separated by
@@ -90,6 +88,7 @@ def load_index(
         multi_label: the last column may hold several labels: ``path 1,5``, ``path,"1,5"``.
         on_bad_line: called with "list.txt:12" and the error of a malformed line, which is left
             out; None: the error is raised.
+        is_reported: no such warning: the caller reports what is not read.
 
     Raises:
         ConfigError: unknown format.
@@ -101,14 +100,33 @@ def load_index(
         )
     path = Path(file_path)
     if path.is_dir():
-        return _load_folder(path, format, num_classes, class_names)
+        samples, names = load_folder(
+            path, format, num_classes, class_names, is_reported=is_reported
+        )
+        return Index(samples, names, str(path))
     if not path.is_file():
         raise DataError(_missing(path))
-    samples = []
+
+    def locate(name: str) -> str:
+        return _full_path(name, data_prefix, suffix if format == "VideoDataset" else None)
+
+    listed = _load_list(path, format, locate, multi_label, on_bad_line)
+    _check_labels(listed, num_classes)
+    return Index(tuple(listed), None, str(path))
+
+
+def _load_list(
+    path: Path,
+    format: Format,
+    locate: Callable[[str], str],
+    multi_label: bool,
+    on_bad_line: Callable[[str, DataError], None] | None,
+) -> list[Sample]:
+    parse = _parse_labels if multi_label else _parse_label
+    samples: list[Sample] = []
     for number, line in enumerate(_read_lines(path), 1):
         where = f"{path}:{number}"
         try:
-            parse = _parse_labels if multi_label else _parse_label
             name, num_frames, (label, *others) = parse(line, format, where)
             if samples:
                 _check_alike(samples[0], num_frames, line.strip(), where)
@@ -117,18 +135,10 @@ def load_index(
                 raise
             on_bad_line(where, err)
             continue
-        full = _full_path(name, data_prefix, suffix if format == "VideoDataset" else None)
-        samples.append(Sample(full, label, len(samples), num_frames, where, tuple(others)))
+        samples.append(Sample(locate(name), label, len(samples), num_frames, where, tuple(others)))
     if not samples:
         raise DataError(f"{path}: the list is empty; it needs one line {_LINE_FORM[format]} each")
-    _check_labels(samples, num_classes)
-    return Index(tuple(samples), None, str(path))
-
-
-def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key that puts "class2" before "class10"."""
-    parts = re.split(r"(\d+)", text)
-    return tuple((1, int(p), p) if p.isdecimal() else (0, 0, p.lower()) for p in parts)
+    return samples
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -276,55 +286,3 @@ def _missing(path: Path) -> str:
         f"the list file or class folder {path} does not exist{hint}; "
         f"to prepare a data set: python {command}"
     )
-
-
-def _load_folder(
-    root: Path, format: Format, num_classes: int | None, class_names: Sequence[str] | None
-) -> Index:
-    found = [entry.name for entry in visible_entries(root) if entry.is_dir()]
-    names = tuple(class_names) if class_names is not None else tuple(found)
-    _check_classes(root, found, names, num_classes)
-    samples: list[Sample] = []
-    for label, name in enumerate(names):
-        for entry in visible_entries(root / name) if name in found else ():
-            if _is_sample(entry, format):
-                samples.append(Sample(str(entry), label, len(samples)))
-    if not samples:
-        wanted = "folders of frames" if format == "FrameDataset" else "videos"
-        raise DataError(
-            f"{root}: no {wanted} in its {len(names)} class folders; {format} takes "
-            + (f"files ending in {listing(VIDEO_SUFFIXES)}" if wanted == "videos" else "folders")
-        )
-    return Index(tuple(samples), names, str(root))
-
-
-def _check_classes(
-    root: Path, found: Sequence[str], names: Sequence[str], num_classes: int | None
-) -> None:
-    if not found:
-        raise DataError(
-            f"{root}: the folder has no sub-folders; it needs one per class, with its samples in it"
-        )
-    unknown = next((name for name in found if name not in names), None)
-    if unknown is not None:
-        raise DataError(
-            f"{root}: {unknown!r} is no class of the training set{nearest(unknown, names)} "
-            f"(classes: {listing(names)})"
-        )
-    if num_classes is not None and len(names) != num_classes:
-        raise DataError(
-            f"{root}: {len(names)} class folders, but num_classes is {num_classes} "
-            f"(folders: {listing(names)})"
-        )
-
-
-def visible_entries(folder: Path) -> list[Path]:
-    """Entries of a folder in natural order, without hidden ones."""
-    entries = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    return sorted(entries, key=lambda entry: natural_key(entry.name))
-
-
-def _is_sample(entry: Path, format: Format) -> bool:
-    if format == "FrameDataset":
-        return entry.is_dir()
-    return entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file()

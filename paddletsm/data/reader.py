@@ -17,12 +17,14 @@ class Reader(ABC):
 
     Attributes:
         path: where the video comes from.
+        backend: what decodes it: "decord", "opencv", "pyav"; "-": images.
         fps: frames per second, 0.0 when unknown (frame folders).
         seek_ms: milliseconds spent so far on getting to the frames that were asked for: reading
             files, decoding what lies before them.
     """
 
     path: str
+    backend: str = "-"
     fps: float = 0.0
     seek_ms: float = 0.0
 

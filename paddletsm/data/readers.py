@@ -32,17 +32,18 @@ __all__ = [
 
 READERS = Registry("decoder")
 
-VIDEO_BACKENDS = ("decord", "opencv", "pyav")
+VIDEO_BACKENDS = ("auto", "decord", "opencv", "pyav")
 
 
-def open_video(path: str | os.PathLike[str], backend: str = "decord") -> Reader:
+def open_video(path: str | os.PathLike[str], backend: str = "auto") -> Reader:
     """Open a video file.
 
     Args:
         path: the file.
-        backend: "decord" (OpenCV for all but MP4, and where decord is not installed, cannot open
-            the file, or would not find the right frames), "opencv" or "pyav". All give the same
-            frames.
+        backend: "auto" (the fastest that this process can use: PyAV, else decord, else OpenCV,
+            see ``backends.automatic``), "decord" (OpenCV for all but MP4, and where decord is not
+            installed, cannot open the file, or would not find the right frames), "opencv" or
+            "pyav". All give the same frames.
 
     Raises:
         DataError: missing, empty, not a video, or truncated; the message names the path and,
@@ -76,16 +77,20 @@ def open_frames(
     return FrameFolderReader(name, pattern, num_frames)
 
 
-def _is_exact(reader: DecordReader) -> bool:
-    """Whether decord gives the frames of an mp4 file that it is asked for, see ``mp4_index``."""
+def _is_exact(reader: DecordReader | PyAVReader) -> bool:
+    """Whether the frames will be those that are asked for; of decord in mp4: see ``mp4_index``."""
+    if isinstance(reader, PyAVReader):
+        return reader.is_exact
     index = read_index(reader.path)
-    if index is None or index.is_turned:
+    if index is None or index.is_turned or index.may_hide:
         return False
     return index.keys_come_first or reader.num_keys <= 1  # or all is decoded from the start
 
 
 def _open_with(path: str, kind: str, backend: str) -> Reader | None:
     """Open with decord or PyAV; None where OpenCV has to do it."""
+    if backend == "auto":
+        backend = backends.automatic()
     # decord is slow in AVI, and what it makes of other files can be checked in mp4 alone.
     if backend == "opencv" or (backend == "decord" and kind != "mp4"):
         return None
@@ -95,7 +100,7 @@ def _open_with(path: str, kind: str, backend: str) -> Reader | None:
         return None
     try:
         reader = make(path, module)
-        if isinstance(reader, DecordReader) and not _is_exact(reader):
+        if not _is_exact(reader):
             reader.close()
             return None
         return reader
@@ -126,10 +131,11 @@ class VideoDecoder:
     """Opens video files.
 
     Args:
-        backend: "decord", "opencv" ("cv2" means the same) or "pyav" (the extra ``av``).
+        backend: "auto" (PyAV where it is installed, else decord, else OpenCV; each process chooses
+            for itself), "decord", "opencv" ("cv2" means the same) or "pyav" (the extra ``av``).
     """
 
-    def __init__(self, backend: str = "decord") -> None:
+    def __init__(self, backend: str = "auto") -> None:
         self.backend = _check_backend(backend)
 
     def open(self, sample: Sample) -> Reader:
@@ -151,7 +157,7 @@ class FrameDecoder:
             frames can predict on videos.
     """
 
-    def __init__(self, suffix: str = FRAME_PATTERN, backend: str = "decord") -> None:
+    def __init__(self, suffix: str = FRAME_PATTERN, backend: str = "auto") -> None:
         frame_pattern_parts(suffix)
         self.suffix = suffix
         self.backend = _check_backend(backend)

@@ -11,6 +11,7 @@ import numpy as np
 
 from paddletsm.data import backends
 from paddletsm.data.container import Container
+from paddletsm.data.mp4_index import read_index
 from paddletsm.data.reader import Reader
 from paddletsm.errors import DataError
 
@@ -20,6 +21,8 @@ _SLOPPY_BYTES = 64
 
 class DecordReader(Reader):
     """Video file through decord: it goes to the key frame before each frame that is asked for."""
+
+    backend = "decord"
 
     def __init__(self, path: str, module: ModuleType) -> None:
         self.path = path
@@ -58,6 +61,8 @@ class DecordReader(Reader):
 class OpenCVReader(Reader):
     """Video file through OpenCV, decoded from its start: seeking is not exact in all formats."""
 
+    backend = "opencv"
+
     def __init__(self, path: str, container: Container) -> None:
         self.path = path
         self._capture = _capture(path)
@@ -67,7 +72,8 @@ class OpenCVReader(Reader):
         cv2 = backends.opencv()
         self.fps = float(self._capture.get(cv2.CAP_PROP_FPS))
         self._count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        if self._count <= 0 or not container.has_exact_count:
+        is_exact = container.has_exact_count and not may_hide(path, container)
+        if self._count <= 0 or not is_exact:
             self._count = count_frames(path)[1]
         if self._count <= 0:
             raise DataError(f"{path}: the video holds no frame")
@@ -159,6 +165,12 @@ def truncated(path: str, declared: int, decodable: int, flaw: str = "") -> DataE
         f"{path}: {damage} video: its header says {declared} frames, {decodable} could be "
         f"decoded{f' ({flaw})' if flaw else ''}; copy or download it again"
     )
+
+
+def may_hide(path: str, container: Container) -> bool:
+    """Whether the header may count frames that are not shown."""
+    index = read_index(path) if container.kind == "mp4" else None
+    return index is not None and index.may_hide
 
 
 def _capture(path: str) -> Any | None:

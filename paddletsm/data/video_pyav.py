@@ -20,10 +20,17 @@ from paddletsm.data.reader import Reader
 from paddletsm.data.video_files import read_otherwise
 
 _THREADS_SINCE = 17
+_VP8_SHOWN = 0x10  # of a frame's first byte
 
 
 class PyAVReader(Reader):
-    """Video file through PyAV; give it back with ``close``."""
+    """Video file through PyAV; give it back with ``close``.
+
+    Attributes:
+        is_exact: its frames can be counted and found. Else the file is one for OpenCV.
+    """
+
+    backend = "pyav"
 
     def __init__(self, path: str, module: ModuleType) -> None:
         self.path = path
@@ -38,23 +45,37 @@ class PyAVReader(Reader):
         self._stream = self._file.streams.video[0]
         self._codec = self._stream.codec_context
         self._codec.thread_count = 1  # as many workers as cores are busy already
+        # Decoders of other libraries (AV1) read only once, as they begin, what they may leave out.
+        self._may_skip = not self._codec.name.startswith("lib")
         self.fps = float(self._stream.average_rate or 0.0)
         self._list_frames()
 
     def _list_frames(self) -> None:
         """Read through the packets, without decoding, for number and times of the frames."""
-        times, keys = [], []
+        times, keys, every = [], [], []
         for packet in self._demux():
-            if packet.size:  # the last one is empty
-                times.append(packet.pts)
-                keys += [packet.pts] if packet.is_keyframe else []
+            if not packet.size:  # the last one is empty
+                continue
+            every.append(packet.pts)
+            keys += [packet.pts] if packet.is_keyframe else []
+            times += [packet.pts] if self._is_shown(packet) else []
         self._count = len(times)
         self._times: np.ndarray | None = None
         # AVI does not say when a frame is shown; there frames are counted as they come.
-        is_timed = self._file.format.name != "avi" and None not in times
+        is_timed = self._file.format.name != "avi" and None not in every
         if is_timed and len(set(times)) == len(times):
             self._times = np.array(sorted(times), np.int64)
             self._keys = np.array(sorted(keys), np.int64)
+        # What is shown before the first key frame may not be decodable (a broadcast that was cut).
+        # In a program stream packets are found again neither by time nor by place.
+        is_whole = self._times is None or (bool(keys) and min(keys) == min(every))
+        self.is_exact = is_whole and self._file.format.name != "mpeg"
+
+    def _is_shown(self, packet: Any) -> bool:
+        """Whether a packet is a frame of the video; edit lists hide some, and VP8 has others."""
+        if self._codec.name == "vp8" and not memoryview(packet)[0] & _VP8_SHOWN:
+            return False
+        return not packet.is_discard
 
     def __len__(self) -> int:
         return self._count
@@ -123,7 +144,8 @@ class PyAVReader(Reader):
             if place == 0 and start is not None and packet.pts != start:
                 return False
             # Frames that no other refers to are decoded only when they are wanted themselves.
-            self._codec.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
+            is_needed = packet.pts in wanted or not self._may_skip
+            self._codec.skip_frame = "DEFAULT" if is_needed else "NONREF"
             for frame in packet.decode():
                 number = wanted.get(frame.pts)
                 if number is not None and not frame.is_corrupt:

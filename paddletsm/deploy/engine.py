@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,10 +17,13 @@ import numpy as np
 
 from paddletsm.deploy.quiet import quiet_paddle, quiet_stdout
 from paddletsm.errors import ConfigError, ExportError
+from paddletsm.utils.memory import give_back_memory
 from paddletsm.utils.text import nearest
 from paddletsm.utils.threads import import_paddle, most_threads, threads_per_process, usable_cores
 
 logger = logging.getLogger(__name__)
+
+OPENVINO, ONEDNN, PLAIN = "OpenVINO", "oneDNN", "Paddle"
 
 _GPU_POOL_MB = 256
 _TENSORRT_WORKSPACE = 1 << 30
@@ -55,7 +59,8 @@ class EngineOptions:
     Attributes:
         device: "cpu", "gpu" or "gpu:1".
         threads: CPU threads; None for as many as this process may use cores.
-        mkldnn: oneDNN kernels on the CPU.
+        mkldnn: oneDNN kernels on the CPU; without them, and without OpenVINO, Paddle's own.
+        openvino: the OpenVINO that Paddle 3 brings, where it can run the network on the CPU.
         use_tensorrt: TensorRT sub-graphs on a GPU.
         max_batch: most clips of one call; TensorRT plans for it.
     """
@@ -65,6 +70,7 @@ class EngineOptions:
     mkldnn: bool = True
     use_tensorrt: bool = False
     max_batch: int = 1
+    openvino: bool = True
 
 
 def default_threads() -> int:
@@ -79,11 +85,12 @@ def default_threads() -> int:
 class PaddleEngine:
     """A network run by Paddle Inference.
 
-    oneDNN is left, with one warning, for Paddle's own kernels when it cannot run the network on
-    this processor (https://github.com/PaddlePaddle/Paddle/issues/77340).
+    On a CPU the kernels are OpenVINO's, which the packages of Paddle 3 for x86 hold, else oneDNN's,
+    else Paddle's own; what cannot run the network on this processor is left with one warning
+    (https://github.com/PaddlePaddle/Paddle/issues/77340).
 
     Args:
-        model_file: .pdmodel, or .json of Paddle 3.
+        model_file: .pdmodel, or .json of Paddle 3, which OpenVINO does not read.
         params_file: .pdiparams.
         options: device, threads and accelerators.
 
@@ -96,13 +103,29 @@ class PaddleEngine:
         self, model_file: str | Path, params_file: str | Path, options: EngineOptions | None = None
     ) -> None:
         self.options = options or EngineOptions()
-        self.uses_mkldnn = self.options.mkldnn and self.options.device == "cpu"
         self._files = (Path(model_file), Path(params_file))
         check_threads(self.options.threads)
         self._threads = self.options.threads or default_threads()
         import_paddle(self._threads)
         _check_options(self.options)
+        self._kernels = self._choose_kernels()
+        self._compiled: tempfile.TemporaryDirectory[str] | None = None
         self._predictor = self._create()
+        give_back_memory()
+
+    @property
+    def kernels(self) -> str:
+        """Whose kernels run: "OpenVINO", "oneDNN" or "Paddle"."""
+        return self._kernels[0]
+
+    def _choose_kernels(self) -> list[str]:
+        """Kernels that may be tried, the fastest first."""
+        if self.options.device != "cpu" or not self.options.mkldnn:
+            return [PLAIN]
+        is_readable = self._files[0].suffix == ".pdmodel"
+        if self.options.openvino and is_readable and has_openvino():
+            return [OPENVINO, ONEDNN, PLAIN]
+        return [ONEDNN, PLAIN]
 
     @property
     def output_name(self) -> str:
@@ -116,11 +139,14 @@ class PaddleEngine:
             ExportError: Paddle cannot run the network on this input.
         """
         try:
-            return self._run(clips)
+            found = self._run(clips)
         except _PADDLE_ERRORS as err:
-            if not self.uses_mkldnn:
+            if self.kernels == PLAIN:
                 raise ExportError(f"{self._files[0]}: Paddle cannot run it: {_short(err)}") from err
-            self._leave_mkldnn(err)
+            self._leave_kernels(err)
+        else:
+            self._drop_compiled()
+            return found
         self._predictor = self._create()
         return self.run(clips)
 
@@ -140,18 +166,27 @@ class PaddleEngine:
             with quiet_paddle(), quiet_stdout():
                 return paddle.inference.create_predictor(self._config())
         except _PADDLE_ERRORS as err:
-            if not self.uses_mkldnn:
+            if self.kernels == PLAIN:
                 message = f"{self._files[0]}: Paddle {paddle.__version__} cannot load it"
                 raise ExportError(f"{message}: {_short(err)}") from err
-            self._leave_mkldnn(err)
+            self._leave_kernels(err)
         return self._create()
 
-    def _leave_mkldnn(self, err: Exception) -> None:
-        self.uses_mkldnn = False
+    def _leave_kernels(self, err: Exception) -> None:
+        left = self._kernels.pop(0)
+        self._drop_compiled()
         logger.warning(
-            "oneDNN cannot run this model here (%s); continuing without it, which is slower",
+            "%s cannot run this model here (%s); continuing with the slower kernels of %s",
+            left,
             _short(err),
+            self.kernels,
         )
+
+    def _drop_compiled(self) -> None:
+        """Delete what OpenVINO has compiled to disk: it is read once, by the first run."""
+        if self._compiled is not None:
+            self._compiled.cleanup()
+            self._compiled = None
 
     def _config(self) -> Any:
         from paddle import inference
@@ -165,10 +200,7 @@ class PaddleEngine:
         if options.device == "cpu":
             config.disable_gpu()
             config.set_cpu_math_library_num_threads(self._threads)
-            if self.uses_mkldnn:
-                config.enable_mkldnn()
-            elif hasattr(config, "disable_mkldnn"):  # Paddle 3 turns it on by itself
-                config.disable_mkldnn()
+            self._set_kernels(config)
         else:
             config.enable_use_gpu(_GPU_POOL_MB, _gpu_index(options.device))
             if options.use_tensorrt:
@@ -183,6 +215,33 @@ class PaddleEngine:
                 )
         config.enable_memory_optim()
         return config
+
+    def _set_kernels(self, config: Any) -> None:
+        from paddle import inference
+
+        if self.kernels == OPENVINO:
+            # In a folder of its own: its default is one in the current folder, kept for ever.
+            self._compiled = tempfile.TemporaryDirectory(
+                prefix="paddletsm-", ignore_cleanup_errors=True
+            )
+            config.set_optim_cache_dir(self._compiled.name)
+            # It would take bfloat16 by itself where it can.
+            config.enable_openvino_engine(inference.PrecisionType.Float32)
+        elif self.kernels == ONEDNN:
+            config.enable_mkldnn()
+        elif hasattr(config, "disable_mkldnn"):  # Paddle 3 turns it on by itself
+            config.disable_mkldnn()
+
+
+def has_openvino() -> bool:
+    """Whether this build of Paddle holds OpenVINO and what reads Paddle's networks into it."""
+    import paddle
+    from paddle import inference
+
+    libraries = Path(paddle.__file__).parent / "libs"
+    return hasattr(inference.Config, "enable_openvino_engine") and any(
+        libraries.glob("*openvino_paddle_frontend*")
+    )
 
 
 def check_threads(threads: int | None) -> None:

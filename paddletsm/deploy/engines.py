@@ -7,8 +7,9 @@ Only the chosen one is imported. OpenVINO starts in a third of the time and memo
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from paddletsm.deploy.engine import (
 from paddletsm.deploy.engine_process import EngineProcess
 from paddletsm.deploy.quiet import quiet_stdout
 from paddletsm.errors import ConfigError, ExportError
+from paddletsm.utils.memory import give_back_memory
 from paddletsm.utils.text import listing, nearest
 
 # Engine -> the formats it runs, the fastest engine first (``tools/benchmark.py model``).
@@ -73,22 +75,31 @@ def choose_engine(
         for form in reversed(formats)
         if form in wanted and form in artefact.formats
     }
-    if engine == AUTO:
-        usable = {
-            name: form
-            for name, form in usable.items()
-            if is_installed(name) and (device == "cpu" or name == "paddle")
-        }
-        if usable:
-            return next(iter(usable.items()))
+    if engine == AUTO and usable:
+        fitting = [name for name in usable if device == "cpu" or name == "paddle"]
+        for name in filter(is_installed, fitting):
+            return name, usable[name]
+        if not fitting:
+            raise ConfigError(
+                f"{artefact.model_name} runs in {precision} with {listing(usable)} alone, on the "
+                f"CPU, not on {device!r}; leave the device out"
+            )
+        raise ConfigError(
+            f"no engine is installed that runs {artefact.model_name} in {precision}; "
+            f"{_how_to_install(fitting)}"
+        )
     if engine not in usable:
         raise ConfigError(_no_such_form(artefact, engine, precision))
     if not is_installed(engine):
         raise ConfigError(
-            f"the engine {engine} is not installed; pip install 'paddletsm[{_EXTRAS[engine]}]', or "
-            "choose another engine"
+            f"the engine {engine} is not installed; {_how_to_install([engine])}, or choose "
+            "another engine"
         )
     return engine, usable[engine]
+
+
+def _how_to_install(engines: Sequence[str]) -> str:
+    return " or ".join(f"pip install 'paddletsm[{_EXTRAS[name]}]'" for name in engines)
 
 
 def _no_such_form(artefact: Artefact, engine: str, precision: str) -> str:
@@ -96,8 +107,11 @@ def _no_such_form(artefact: Artefact, engine: str, precision: str) -> str:
     formats = ENGINES.get(engine, tuple(known))
     wanted = [name for name in formats if (name == "int8") == (precision == "int8")]
     if not wanted:
+        others = [name for name in ENGINES if name != engine]
+        remedy = "" if any(map(is_installed, others)) else f" ({_how_to_install(others)})"
         return (
-            f"the engine {engine} does not run in {precision}; use openvino or onnxruntime, or auto"
+            f"the engine {engine} does not run in {precision}; use openvino or onnxruntime, or "
+            f"auto{remedy}"
         )
     return (
         f"the artefact of {artefact.model_name} holds {listing(artefact.formats)}, nothing that "
@@ -209,6 +223,7 @@ class OpenVinoEngine:
             self._compiled = openvino.Core().compile_model(str(self._path), "CPU", settings)
         except RuntimeError as err:
             raise ExportError(f"{self._path}: OpenVINO cannot load it: {_first(err)}") from err
+        give_back_memory()
 
     @property
     def output_name(self) -> str:
@@ -221,8 +236,14 @@ class OpenVinoEngine:
         Raises:
             ExportError: OpenVINO cannot run the network on this input.
         """
-        try:
+        with self._running():
             return np.array(self._compiled(np.ascontiguousarray(clips, np.float32))[0])
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
+        """Around every run: OpenVINO's errors become ours."""
+        try:
+            yield
         except RuntimeError as err:
             raise ExportError(f"{self._path}: OpenVINO cannot run it: {_first(err)}") from err
 
@@ -269,8 +290,14 @@ class OnnxRuntimeEngine:
             ExportError: ONNX Runtime cannot run the network on this input.
         """
         source = {self._input: np.ascontiguousarray(clips, np.float32)}
-        try:
+        with self._running():
             return self._session.run(None, source)[0]
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
+        """Around every run: ONNX Runtime's errors become ours."""
+        try:
+            yield
         except self._errors as err:
             raise ExportError(f"{self._path}: ONNX Runtime cannot run it: {_first(err)}") from err
 

@@ -18,7 +18,7 @@ is thin. ``tools/benchmark.py model`` measures it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import paddle
@@ -45,15 +45,15 @@ def fast_form(model: Recognizer2D, *, keep_shifts: bool = False) -> nn.Layer:
     network: nn.Layer = model.backbone
     # Graphs know parameters by name, and Paddle starts counting again after each one it traces.
     with paddle.utils.unique_name.guard("fast_"):
-        if not keep_shifts and _has_streams(model.backbone):
-            network = _StreamsResNet(model.backbone)
+        if not keep_shifts and has_streams(model.backbone):
+            network = StreamsResNet(model.backbone)
         form = _Fast(model, network)
     form.eval()
     return form
 
 
-def _has_streams(backbone: nn.Layer) -> bool:
-    """Whether it is a ResNet with shifts that leave some channels in place."""
+def has_streams(backbone: nn.Layer) -> bool:
+    """Whether it is a ResNet with shifts that leave some channels in place: one to cut."""
     if not isinstance(backbone, ResNet) or not backbone.is_shifted:
         return False
     channels = {_in_channels(block) for block in _blocks(backbone)} | {backbone.out_channels}
@@ -74,17 +74,25 @@ class _Fast(nn.Layer):
         return self.head(F.adaptive_avg_pool2d(features, 1), segments)
 
 
-class _StreamsResNet(nn.Layer):
+class StreamsResNet(nn.Layer):
     """A shifted ResNet whose residual stream is the pair (moving channels, the rest).
+
+    Args:
+        backbone: one that ``has_streams``; its weights are shared or copied.
+        make_move: for a block's shift and the number of moving channels, what moves those:
+            [N*T, C, H, W] -> the same shape.
 
     Shape: [N*T, 3, H, W] -> [N*T', C, 1, 1], pooled.
     """
 
-    def __init__(self, backbone: ResNet) -> None:
+    def __init__(
+        self, backbone: ResNet, make_move: Callable[[nn.Layer, int], nn.Layer] | None = None
+    ) -> None:
         super().__init__()
+        make_move = make_move or _Move
         self.trunk = nn.LayerList([backbone.conv1, backbone.bn1, backbone.maxpool])
         blocks = _blocks(backbone)
-        self.blocks = nn.LayerList([_StreamsBlock(block, backbone) for block in blocks])
+        self.blocks = nn.LayerList([_StreamsBlock(block, backbone, make_move) for block in blocks])
         self.moving = _moving_channels(backbone, _in_channels(blocks[0]))
         # Number of the block in front of which time is halved; -1 for none.
         self.pool_at = len(backbone.layer1) if backbone.temporal_pool else -1
@@ -106,13 +114,15 @@ class _StreamsResNet(nn.Layer):
 class _StreamsBlock(nn.Layer):
     """A residual block on the pair: (a, b) -> (a', b')."""
 
-    def __init__(self, block: nn.Layer, backbone: ResNet) -> None:
+    def __init__(
+        self, block: nn.Layer, backbone: ResNet, make_move: Callable[[nn.Layer, int], nn.Layer]
+    ) -> None:
         super().__init__()
         into = _moving_channels(backbone, _in_channels(block))
         self.moving_out = _moving_channels(backbone, block.out_channels)
         moving, resting = slice(0, into), slice(into, None)
         parts = (slice(0, self.moving_out), slice(self.moving_out, None))
-        self.shift = None if block.shift is None else _Move(block.shift, into)
+        self.shift = None if block.shift is None else make_move(block.shift, into)
         self.shifts_shortcut = block.shift_shortcut
         self.conv_a = _cut(block.conv1, moving, _ALL)
         self.norm_a = _cut_norm(block.bn1, _ALL, has_offset=False)

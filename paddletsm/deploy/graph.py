@@ -80,13 +80,23 @@ def trace(layer: nn.Layer, spec: list[InputSpec]) -> tuple[Any, dict[str, np.nda
     Raises:
         ExportError: Paddle cannot do it.
     """
-    import paddle
-
     parameters = {p.name: np.asarray(p.numpy()) for p in layer.state_dict().values()}
-    guard = getattr(paddle.pir_utils, "OldIrGuard", contextlib.nullcontext)
     with tempfile.TemporaryDirectory(prefix="paddletsm-") as folder:
         stem = Path(folder) / "graph"
         save_graph(layer, stem, spec)
-        with guard():
-            content = stem.with_suffix(".pdmodel").read_bytes()
-            return paddle.static.deserialize_program(content), parameters
+        return read_program(stem.with_suffix(".pdmodel")), parameters
+
+
+def read_program(path: Path) -> Any:
+    """The ``paddle.static.Program`` of a .pdmodel that ``save_graph`` has written."""
+    import paddle
+
+    guard = getattr(paddle.pir_utils, "OldIrGuard", contextlib.nullcontext)
+    with guard():
+        return paddle.static.deserialize_program(path.read_bytes())
+
+
+def output_names(program: Any) -> list[str]:
+    """Names of what a program gives, in order."""
+    fetches = (op for op in program.global_block().ops if op.type == "fetch")
+    return [op.input("X")[0] for op in sorted(fetches, key=lambda op: op.attr("col"))]

@@ -111,8 +111,10 @@ def _in_pattern(pattern: str, takes_frames: bool) -> list[str]:
 def _in_list(path: Path) -> list[Named]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as err:
-        raise DataError(f"{path}: the list cannot be read: {err}") from err
+    except UnicodeDecodeError as err:
+        raise DataError(f"{path}: the list cannot be read: it is not UTF-8 text") from err
+    except OSError as err:
+        raise DataError(f"{path}: the list cannot be read: {err.strerror or err}") from err
     if not lines:
         raise DataError(f"{path}: the list is empty; expected one path per line")
     return [_listed(line, f"{path}:{number}", path.parent) for number, line in enumerate(lines, 1)]

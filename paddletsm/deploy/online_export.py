@@ -22,20 +22,38 @@ from paddletsm.deploy.artefact import (
     write_artefact,
 )
 from paddletsm.deploy.engine import EngineOptions
+from paddletsm.deploy.engines import ENGINES, is_installed
 from paddletsm.deploy.export import versions
-from paddletsm.deploy.formats import PARITY_RELATIVE, PARITY_TOLERANCE
-from paddletsm.deploy.graph import evaluating, save_graph
-from paddletsm.deploy.online_engine import OnlineEngine
+from paddletsm.deploy.formats import (
+    PARITY_RELATIVE,
+    PARITY_TOLERANCE,
+    check_formats,
+    input_spec,
+    network_files,
+)
+from paddletsm.deploy.graph import evaluating, output_names, read_program, save_graph, trace
+from paddletsm.deploy.online_engine import (
+    OnlineEngine,
+    StreamShapes,
+    input_names,
+    open_online_engine,
+)
 from paddletsm.deploy.quiet import quiet_paddle
 from paddletsm.deploy.staging import install, staging
+from paddletsm.deploy.stream.clock import checked_fps
 from paddletsm.errors import ConfigError, ExportError
 from paddletsm.utils.io import sha256_of
+from paddletsm.utils.text import listing, nearest
 
 if TYPE_CHECKING:
+    from paddle import nn
+    from paddle.static import InputSpec
+
     from paddletsm.models import Recognizer2D
     from paddletsm.models.streaming import StreamingRecognizer
 
-_FRAME = "frame"
+ONLINE_FORMATS = ("pdmodel", "onnx")
+
 _CHECK_FRAMES, _CHECK_STREAMS = 4, 3
 
 
@@ -59,7 +77,9 @@ class StreamFacts:
 
     def as_record(self, num_seg: int) -> dict[str, Any]:
         """What ``inference.yml`` says: a clip's T frames lay clip_seconds / T apart."""
-        fps = None if self.clip_seconds is None else num_seg / self.clip_seconds
+        fps = None
+        if self.clip_seconds is not None:
+            fps = checked_fps(num_seg / self.clip_seconds, f"{num_seg} frames / clip_seconds")
         return {
             "fps": fps,
             "clip_seconds": self.clip_seconds,
@@ -78,6 +98,7 @@ def export_online(
     weights_sha256: str | None = None,
     metrics: Mapping[str, Any] | None = None,
     meta: Mapping[str, Any] | None = None,
+    formats: Sequence[str] = ("pdmodel",),
 ) -> Path:
     """Export an online network as a streaming one: any number of streams, one frame of each.
 
@@ -91,6 +112,7 @@ def export_online(
         weights_sha256: hash of the weights file.
         metrics: accuracy measured offline with this pipeline.
         meta: MODEL section of the configuration.
+        formats: of ``ONLINE_FORMATS``.
 
     Returns:
         ``out_dir``, absolute.
@@ -98,17 +120,16 @@ def export_online(
     Raises:
         ExportError: the pipeline has several crops or no fixed size, the copy's logits differ, or
             a file cannot be written; ``out_dir`` is then as it was.
-        ConfigError: the network sees later frames, or ``spec`` is not a valid pipeline.
+        ConfigError: the network sees later frames, ``spec`` is not a valid pipeline, or a format
+            cannot be written or checked here.
     """
+    formats = check_online_formats(formats)
+    stream = (facts or StreamFacts()).as_record(model.num_seg)
     out_dir = Path(out_dir).resolve()
     size = _frame_size(spec)
-    if model.head.num_classes != len(labels):
-        raise ExportError(
-            f"{len(labels)} class names for a network of {model.head.num_classes} classes; "
-            "give one name per class"
-        )
+    _check(model, size, labels)
     with evaluating(model), staging(out_dir, name) as staged:
-        network = _write_network(model, staged, name, size)
+        network = _write_networks(model, staged, name, size, formats)
         artefact = Artefact(
             model_name=name,
             num_seg=model.num_seg,
@@ -119,7 +140,7 @@ def export_online(
             model=meta,
             metrics=metrics,
             weights_sha256=weights_sha256,
-            stream=(facts or StreamFacts()).as_record(model.num_seg),
+            stream=stream,
             **network,
         )
         write_artefact(artefact, staged)
@@ -128,28 +149,67 @@ def export_online(
     return out_dir
 
 
-def _write_network(model: Recognizer2D, folder: Path, name: str, size: int) -> dict[str, Any]:
-    """Write and check the network; returns what ``Artefact`` says about it."""
-    from paddletsm.deploy.online_form import FastStreaming
+def check_online_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """Refuse formats that a streaming network has not, and those whose packages are missing.
+
+    Raises:
+        ConfigError: see above.
+    """
+    for form in formats:
+        if form not in ONLINE_FORMATS:
+            raise ConfigError(
+                f"--online exports the formats {listing(ONLINE_FORMATS)}, not "
+                f"{form}{nearest(form, ONLINE_FORMATS)}"
+            )
+    return check_formats(formats)
+
+
+def _check(model: Recognizer2D, size: int, labels: Sequence[str]) -> None:
+    """Refuse layers that are NHWC inside, and another number of names than of classes."""
+    input_spec(model, (1, size, size))
+    if model.head.num_classes != len(labels):
+        raise ExportError(
+            f"{len(labels)} class names for a network of {model.head.num_classes} classes; "
+            "give one name per class"
+        )
+
+
+def _write_networks(
+    model: Recognizer2D, folder: Path, name: str, size: int, formats: Sequence[str]
+) -> dict[str, Any]:
+    """Write and check the network in each format; returns what ``Artefact`` says about it."""
     from paddletsm.models.streaming import to_streaming
 
     plain = to_streaming(model)
-    shapes = plain.state_shapes(size, size)
-    _save(FastStreaming(model), folder / name, size, shapes)
-    files = [f"{name}.pdmodel", f"{name}.pdiparams"]
-    engine = OnlineEngine(*(folder / file for file in files), EngineOptions())
-    output, *states = engine.output_names
-    parity = _parity(plain, engine, size)
+    shapes = StreamShapes(
+        (3, size, size), tuple(plain.state_shapes(size, size)), model.head.num_classes
+    )
+    networks: dict[str, dict[str, Any]] = {}
+    for form in formats:
+        paths = [folder / file for file in network_files(name, form)]
+        outputs = _write(form, model, paths[0], shapes)
+        networks[form] = {
+            "files": [path.name for path in paths],
+            "outputs": outputs,
+            "parity": _verify(form, paths, shapes, plain),
+        }
+    first = networks[formats[0]]
+    output, *states = first["outputs"]
+    frame, *names = input_names(len(states))
     return {
-        "input": TensorInfo(_FRAME, (-1, 3, size, size)),
-        "output": TensorInfo(output, (-1, model.head.num_classes), kind="logits"),
+        "input": TensorInfo(frame, (-1, *shapes.frame)),
+        "output": TensorInfo(output, (-1, shapes.num_classes), kind="logits"),
         "state": tuple(
-            StateInfo(f"state_{index}", state, (-1, *shape))
-            for index, (state, shape) in enumerate(zip(states, shapes, strict=True))
+            StateInfo(state, new_state, (-1, *shape))
+            for state, new_state, shape in zip(names, states, shapes.state, strict=True)
         ),
-        "files": {file: sha256_of(folder / file) for file in files},
-        "networks": {"pdmodel": {"files": files, "parity": parity}},
-        "parity": parity,
+        "files": {
+            file: sha256_of(folder / file)
+            for network in networks.values()
+            for file in network["files"]
+        },
+        "networks": networks,
+        "parity": first["parity"],
     }
 
 
@@ -175,36 +235,75 @@ def _frame_size(spec: Mapping[str, Any]) -> int:
     return pipeline.target_size
 
 
-def _save(
-    form: StreamingRecognizer, stem: Path, size: int, shapes: Sequence[tuple[int, ...]]
-) -> None:
+def _write(form: str, model: Recognizer2D, path: Path, shapes: StreamShapes) -> list[str]:
+    """Write the fast form in one format; returns the names of its outputs.
+
+    Args:
+        form: "pdmodel" or "onnx".
+        model: the network.
+        path: of the file with the structure.
+        shapes: of the inputs.
+    """
+    is_paddle = form == "pdmodel"
+    layer, spec = _with_flat_outputs(model, by_sums=is_paddle), _input_spec(shapes)
+    if is_paddle:
+        save_graph(layer, path.with_suffix(""), spec)
+        return output_names(read_program(path))
+    from paddletsm.deploy.onnx_export import write_onnx
+
+    program, parameters = trace(layer, spec)
+    write_onnx(program, parameters, path)
+    return output_names(program)
+
+
+def _with_flat_outputs(model: Recognizer2D, *, by_sums: bool) -> nn.Layer:
+    """The fast form, which gives one list: the logits, then the state."""
     import paddle
-    from paddle.static import InputSpec
+
+    from paddletsm.deploy.online_form import FastStreaming
 
     class Exported(paddle.nn.Layer):
-        """Outputs in a flat list: the logits, then the state."""
-
-        def __init__(self, network: StreamingRecognizer) -> None:
+        def __init__(self) -> None:
             super().__init__()
-            self.network = network
+            self.network = FastStreaming(model, by_sums=by_sums)
 
         def forward(self, frame: paddle.Tensor, state: list[paddle.Tensor]) -> list[paddle.Tensor]:
             logits, new_state = self.network(frame, state)
             return [logits, *new_state]
 
-    layer = Exported(form)
+    layer = Exported()
     layer.eval()
-    spec = [
-        InputSpec([None, 3, size, size], "float32", _FRAME),
-        [
-            InputSpec([None, *shape], "float32", f"state_{index}")
-            for index, shape in enumerate(shapes)
-        ],
+    return layer
+
+
+def _input_spec(shapes: StreamShapes) -> list[InputSpec | list[InputSpec]]:
+    from paddle.static import InputSpec
+
+    frame, *states = (
+        InputSpec([None, *shape], "float32", name)
+        for name, shape in zip(
+            input_names(len(shapes.state)), (shapes.frame, *shapes.state), strict=True
+        )
+    )
+    return [frame, states]
+
+
+def _verify(
+    form: str, paths: Sequence[Path], shapes: StreamShapes, plain: StreamingRecognizer
+) -> dict[str, float]:
+    """Compare a written network with the model in every engine that is here to run it.
+
+    Raises:
+        ExportError: it differs by more than the tolerance.
+    """
+    names = [name for name, known in ENGINES.items() if form in known and is_installed(name)]
+    checked = [
+        _parity(plain, open_online_engine(name, paths, shapes, EngineOptions())) for name in names
     ]
-    save_graph(layer, stem, spec)
+    return max(checked, key=lambda figures: figures["max_abs_difference"])
 
 
-def _parity(plain: StreamingRecognizer, engine: OnlineEngine, size: int) -> dict[str, float]:
+def _parity(plain: StreamingRecognizer, engine: OnlineEngine) -> dict[str, float]:
     """Largest difference of logits over the frames of streams, together and alone.
 
     Raises:
@@ -213,19 +312,17 @@ def _parity(plain: StreamingRecognizer, engine: OnlineEngine, size: int) -> dict
     import paddle
 
     rng = np.random.default_rng(0)
-    shape = (_CHECK_FRAMES, _CHECK_STREAMS, 3, size, size)
+    shape = (_CHECK_FRAMES, _CHECK_STREAMS, *engine.shapes.frame)
     frames = rng.standard_normal(shape, np.float32)
     frames[:, 1] = 0.0  # nothing
     frames[:, 2] = 2.0  # a bright constant
     expected = []
     with paddle.no_grad(), quiet_paddle():
-        state = plain.init_state(_CHECK_STREAMS, size, size)
-        zeros = [tensor.numpy() for tensor in state]
+        state = plain.init_state(_CHECK_STREAMS, *shape[3:])
         for frame in frames:
             logits, state = plain(paddle.to_tensor(frame), state)
             expected.append(logits.numpy())
-    together = np.stack(_run(engine, frames, zeros))
-    alone = np.stack(_run(engine, frames[:, :1], [tensor[:1] for tensor in zeros]))
+    together, alone = _run(engine, frames), _run(engine, frames[:, :1])
     wanted = np.stack(expected)
     difference = max(
         float(np.abs(together - wanted).max()), float(np.abs(alone - wanted[:, :1]).max())
@@ -240,10 +337,7 @@ def _parity(plain: StreamingRecognizer, engine: OnlineEngine, size: int) -> dict
     return {"max_abs_difference": difference, "allowed": allowed}
 
 
-def _run(engine: OnlineEngine, frames: np.ndarray, state: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Logits [N, K] of each of frames [F, N, 3, H, W]."""
-    found = []
-    for frame in frames:
-        logits, state = engine.step(frame, state)
-        found.append(logits)
-    return found
+def _run(engine: OnlineEngine, frames: np.ndarray) -> np.ndarray:
+    """Logits [F, N, K] of each of frames [F, N, 3, H, W]."""
+    streams = engine.start(frames.shape[1])
+    return np.stack([streams.next(frame) for frame in frames])

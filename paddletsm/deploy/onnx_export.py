@@ -81,7 +81,8 @@ class _Graph:
         self._ops = list(self._block.ops)
         self.constants = {name: np.asarray(value) for name, value in parameters.items()}
         self.nodes: list[Any] = []
-        self.inputs: list[str] = []
+        feeds = sorted((op for op in self._ops if op.type == "feed"), key=lambda op: op.attr("col"))
+        self.inputs = [op.output("Out")[0] for op in feeds]
         self.outputs: list[str] = []
         self._readers = Counter(name for op in self._ops for name in set(op.input_arg_names))
         self._alias: dict[str, str] = {}
@@ -175,7 +176,7 @@ class _Graph:
 
 
 def _feed(graph: _Graph, op: Any) -> None:
-    graph.inputs.append(op.output("Out")[0])
+    """Nothing to be computed: ``inputs`` knows it."""
 
 
 def _fetch(graph: _Graph, op: Any) -> None:

@@ -15,7 +15,6 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from paddletsm.deploy.predictor import Prediction
 from paddletsm.deploy.results import Entry, Layout
@@ -99,7 +98,7 @@ class ResultFile:
             self._file = self._own.open("ab")
             self._repair()
         except OSError as err:
-            raise ConfigError(f"--output {path}: cannot be written: {err}") from err
+            raise ConfigError(f"--output {path}: cannot be written: {err.strerror or err}") from err
 
     def write(self, prediction: Prediction) -> None:
         """Append one result and hand it to the system."""
@@ -135,12 +134,7 @@ class ResultFile:
     def __enter__(self) -> ResultFile:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        err: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def _part(self, rank: int, world: int) -> Path:

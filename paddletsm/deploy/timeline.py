@@ -17,7 +17,7 @@ import numpy as np
 from paddletsm.data.sampling import sample_segments
 from paddletsm.deploy.artefact import Artefact
 from paddletsm.deploy.predictor import Prediction, Predictor
-from paddletsm.deploy.stream.clock import Resampler
+from paddletsm.deploy.stream.clock import Resampler, checked_fps
 from paddletsm.deploy.stream.events import Event, EventDetector, EventRules
 from paddletsm.deploy.stream.frames import FrameTransform
 from paddletsm.deploy.stream.run import Network, StreamRun, Summary
@@ -152,6 +152,7 @@ def make_timeline(
         raise ConfigError(
             "the model does not say at which rate of frames it was trained: give --fps"
         )
+    checked_fps(rate, "the frames of a clip divided by its seconds" if fps is None else "--fps")
 
     def take_event(event: Event) -> None:
         timeline.events.append(event)

@@ -18,6 +18,7 @@ from paddletsm.deploy.quiet import quiet_paddle
 from paddletsm.errors import ConfigError, ExportError
 
 if TYPE_CHECKING:
+    from paddletsm.deploy.online_engine import OnlineEngine
     from paddletsm.models import Recognizer2D
 
 _NO_LOGITS = np.zeros((0, 0), np.float32)
@@ -54,7 +55,7 @@ def ways_of(
     """
     options = EngineOptions(threads=threads)
     if artefact.is_online:
-        return [*_streaming_ways(model), _online_way(folder, artefact, options)]
+        return [*_streaming_ways(model), *_online_ways(folder, artefact, options)]
     ways = []
     for form in artefact.formats:
         files = [folder / name for name in artefact.files_of(form)]
@@ -70,8 +71,9 @@ def ways_of(
 
 def missing_ways(artefact: Artefact, model: Recognizer2D) -> dict[str, str]:
     """Ways that the artefact has files for and that cannot be tried here, with the reason."""
+    prefix = "streaming " if artefact.is_online else ""
     missing = {
-        f"{form}, {engine}": f"{engine} is not installed"
+        f"{prefix}{form}, {engine}": f"{engine} is not installed"
         for form in artefact.formats
         for engine in _engines_of(form)
         if not is_installed(engine)
@@ -165,21 +167,24 @@ def _streaming_ways(model: Recognizer2D) -> list[Way]:
     return [Way("streaming, eager", run)]
 
 
-def _online_way(folder: Path, artefact: Artefact, options: EngineOptions) -> Way:
-    from paddletsm.deploy.online_engine import OnlineEngine
+def _online_ways(folder: Path, artefact: Artefact, options: EngineOptions) -> list[Way]:
+    """Every format of a streaming artefact with every engine that is installed."""
+    from paddletsm.deploy.online_engine import StreamShapes, open_online_engine
 
-    (form,) = artefact.formats
-    engine = OnlineEngine(*(folder / name for name in artefact.files_of(form)), options)
+    ways = []
+    for form in artefact.formats:
+        files = [folder / name for name in artefact.files_of(form)]
+        for name in filter(is_installed, _engines_of(form)):
+            engine = open_online_engine(name, files, StreamShapes.of(artefact), options)
+            ways.append(Way(f"streaming {form}, {name}", _frames_through(engine)))
+    return ways
 
+
+def _frames_through(engine: OnlineEngine) -> Callable[[np.ndarray], np.ndarray]:
     def run(views: np.ndarray) -> np.ndarray:
-        if views.shape[2:] != artefact.input.shape[1:]:
+        if views.shape[2:] != engine.shapes.frame:
             return _NO_LOGITS
-        shapes = [info.shape[1:] for info in artefact.state]
-        state = [np.zeros((len(views), *shape), np.float32) for shape in shapes]
-        logits = []
-        for frame in views.swapaxes(0, 1):
-            one, state = engine.step(frame, state)
-            logits.append(one)
-        return np.mean(logits, axis=0)
+        streams = engine.start(len(views))
+        return np.mean([streams.next(frame) for frame in views.swapaxes(0, 1)], axis=0)
 
-    return Way(f"streaming {form}, paddle", run)
+    return run

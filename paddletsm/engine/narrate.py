@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import Any
+
+import numpy as np
 
 from paddletsm.config import Config
 from paddletsm.engine.progress import Eta, Meter
-from paddletsm.engine.setup import Setup
+from paddletsm.engine.setup import Setup, balanced_weights
 from paddletsm.engine.state import TrainState
 from paddletsm.utils.text import plural
 
@@ -62,6 +65,7 @@ def describe(setup: Setup) -> None:
             clips,
         )
     _describe_rates(setup)
+    _describe_balance(setup)
     _describe_options(setup)
 
 
@@ -85,6 +89,44 @@ def _describe_rates(setup: Setup) -> None:
         )
 
 
+def _describe_balance(setup: Setup) -> None:
+    """Say how unlike the classes are treated to make up for their numbers of clips."""
+    samples = setup.train_loader.dataset.samples[: setup.epoch_clips]  # copies come behind them
+    if setup.balanced is not None:
+        times = balanced_weights(
+            [sample.label for sample in samples], setup.config.MODEL.head.num_classes
+        )
+        logger.info(
+            "DATASET.sampling: every class comes equally often in an epoch, so a clip comes %s "
+            "times on average",
+            _extremes(setup, times),
+        )
+    if setup.class_weights is not None:
+        logger.info(
+            "MODEL.class_weights: the loss of a clip counts %s times",
+            _extremes(setup, setup.class_weights.numpy()),
+        )
+    if setup.balanced is not None and setup.config.MODEL.class_weights == "balanced":
+        logger.warning(
+            "DATASET.sampling: balanced and MODEL.class_weights: balanced both favour rare "
+            "classes; one of them is enough"
+        )
+
+
+def _extremes(setup: Setup, weights: np.ndarray) -> str:
+    """Write "0.5 (walk, 8 clips) to 2 (jump, 2 clips)", of weights [K], of classes with clips."""
+    samples, names = setup.train_loader.dataset.samples, setup.config.DATASET.class_names
+    clips = Counter(label for one in samples[: setup.epoch_clips] for label in one.labels)
+    ends = []
+    least, most = (choose(clips, key=weights.__getitem__) for choose in (min, max))
+    if weights[least] == weights[most]:
+        return f"{weights[least]:.3g} (every class)"
+    for label in (least, most):
+        name = names[label] if isinstance(names, tuple) else f"class {label}"
+        ends.append(f"{weights[label]:.3g} ({name}, {plural(clips[label], 'clip')})")
+    return " to ".join(ends)
+
+
 def _describe_options(setup: Setup) -> None:
     """Say which options change what is trained or saved, and which have no effect here."""
     config = setup.config
@@ -94,13 +136,6 @@ def _describe_options(setup: Setup) -> None:
         logger.info(
             "PRECISE_BN: statistics over %d training clips are validated and saved",
             min(config.PRECISE_BN.clips, setup.epoch_clips),
-        )
-    if setup.balanced is not None:
-        logger.info("every class comes equally often in an epoch (DATASET.sampling: balanced)")
-    if setup.balanced is not None and config.MODEL.class_weights == "balanced":
-        logger.warning(
-            "DATASET.sampling: balanced and MODEL.class_weights: balanced both favour rare "
-            "classes; one of them is enough"
         )
     if config.sync_bn and setup.world.size == 1:
         logger.info("sync_bn has no effect with one process")

@@ -210,17 +210,22 @@ def class_weights(config: Config, labels: Sequence[int]) -> paddle.Tensor | None
     if stated is None:
         return None
     if stated == "balanced":
-        counts = np.bincount(labels, minlength=classes).astype(np.float64)
-        present = counts > 0
-        values = np.zeros(classes)
-        values[present] = len(labels) / (present.sum() * counts[present])
-        return paddle.to_tensor(values.astype("float32"))
+        return paddle.to_tensor(balanced_weights(labels, classes).astype("float32"))
     if len(stated) != classes or min(stated) < 0 or max(stated) == 0:
         raise ConfigError(
             f"{config.place('MODEL', 'class_weights')}: expected {classes} weights of 0 or more, "
             f"one per class, or balanced; got {len(stated)}: {listing(stated)}"
         )
     return paddle.to_tensor(np.array(stated, "float32"))
+
+
+def balanced_weights(labels: Sequence[int], classes: int) -> np.ndarray:
+    """n / (classes that have clips x clips of the class), float64 [K]; 0 for a class without."""
+    counts = np.bincount(labels, minlength=classes).astype(np.float64)
+    present = counts > 0
+    values = np.zeros(classes)
+    values[present] = len(labels) / (present.sum() * counts[present])
+    return values
 
 
 def _mixed_precision(

@@ -32,9 +32,16 @@ class _Slot:
     incoming: Tensor | None = None
     outgoing: Tensor | None = None
 
+    def exchange(self, kept: Tensor) -> Tensor:
+        """Leave what the next frame is to get; returns what the frame before has left, or zeros."""
+        self.outgoing = kept
+        return paddle.zeros_like(kept) if self.incoming is None else self.incoming
+
 
 class StreamingShift(nn.Layer):
     """``TemporalShift`` of mode "online" for one frame at a time.
+
+    Slices, because every format of a graph has those.
 
     Shape: [N, C, H, W] -> [N, C, H, W]; the slot's tensors are [N, C // shift_div, H, W].
     """
@@ -47,11 +54,11 @@ class StreamingShift(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         fold = x.shape[self.axis] // self.shift_div
-        kept, rest = paddle.split(x, [fold, x.shape[self.axis] - fold], self.axis)
-        slot = self.slot
-        slot.outgoing = kept
-        before = paddle.zeros_like(kept) if slot.incoming is None else slot.incoming
-        return paddle.concat([before, rest], self.axis)
+        if self.axis == 1:
+            kept, rest = x[:, :fold], x[:, fold:]
+        else:
+            kept, rest = x[..., :fold], x[..., fold:]
+        return paddle.concat([self.slot.exchange(kept), rest], self.axis)
 
 
 class StreamingRecognizer(nn.Layer):

@@ -197,6 +197,7 @@ def _load(
                 suffix=suffix if name == "VideoDataset" else None,
                 class_names=class_names,
                 on_bad_line=keep,
+                is_reported=True,
             )
         except DataError as err:
             line = f" ({malformed[0][0]}: {malformed[0][1]})" if malformed else ""

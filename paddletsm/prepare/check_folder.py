@@ -9,20 +9,25 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from paddletsm.data.index import VIDEO_SUFFIXES, visible_entries
+from paddletsm.data.class_folders import (
+    Format,
+    is_sample,
+    unread_beside,
+    visible_entries,
+    why_unread,
+)
 from paddletsm.data.types import Sample
 from paddletsm.errors import DataError
 from paddletsm.prepare.check_findings import Finding
-from paddletsm.prepare.folder import FolderContents
 from paddletsm.prepare.frame_folders import find_pattern
 
 _LOOKED_AT = 20  # folders of frames whose names are compared
 
 
 def unread_entries(
-    split: str, root: str, *, format: str, class_names: Sequence[str]
+    split: str, root: str, *, format: Format, class_names: Sequence[str]
 ) -> list[Finding]:
-    """Clips in a class folder that its data set leaves out without a word, and other files.
+    """Clips in a class folder that its data set leaves out, and other files.
 
     Args:
         split: "train", "valid" or "test".
@@ -31,29 +36,16 @@ def unread_entries(
         class_names: its sub-folders; one that is missing holds nothing.
     """
     place = Path(root)
-    found = [
-        Finding("unread", split, str(entry), "", "a video beside the class folders")
-        for entry in visible_entries(place)
-        if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file()
-    ]
+    found = [Finding("unread", split, str(u.path), "", u.reason) for u in unread_beside(place)]
     for name in class_names:
-        if not (place / name).is_dir():
-            continue
-        contents = FolderContents(place / name)
-        if format == "FrameDataset":
-            unread = dict.fromkeys(contents.videos, "a video among folders of frames")
-            other = [item for item in contents.others if not (place / name / item).is_dir()]
-        else:
-            unread = dict.fromkeys(contents.nested, "a folder of videos, one level too deep")
-            unread |= dict.fromkeys(contents.frame_folders, "a folder of frames among videos")
-            gone = [item for item in contents.videos if not (place / name / item).is_file()]
-            unread |= dict.fromkeys(gone, "no file: a link to nowhere, or a pipe")
-            other = contents.others
-        for kind, texts in (("unread", unread), ("no_clip", dict.fromkeys(other, "no clip"))):
-            found += [
-                Finding(kind, split, os.path.join(root, name, item), "", text)
-                for item, text in texts.items()
-            ]
+        folder = place / name
+        for entry in visible_entries(folder) if folder.is_dir() else ():
+            if is_sample(entry, format):
+                continue
+            reason = why_unread(entry, format)
+            kind = "unread" if reason else "no_clip"
+            path = os.path.join(root, name, entry.name)
+            found.append(Finding(kind, split, path, "", reason or "no clip"))
     return found
 
 

@@ -4,21 +4,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from paddletsm.prepare.check_findings import Finding
+from paddletsm.prepare.mirror import tells_direction
 from paddletsm.utils.text import listing, plural
 
 IMBALANCE = 10.0  # clips of the largest class per clip of the smallest one
-
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_DIRECTION = re.compile(
-    r"(?<![a-z])(?:(?:left|right)(?:wards?|most|hand(?:ed)?)?|(?:(?:counter|anti)[ _-]?)?clockwise"
-    r"|cc?w)(?![a-z])",
-    re.IGNORECASE,
-)
 
 
 def label_findings(
@@ -94,11 +87,6 @@ def direction_findings(
         return [Finding("direction", split, source, "", text)]
     text = f"training mirrors clips and keeps their label: {shown}"
     return [Finding("flip", split, source, "", text)]
-
-
-def tells_direction(name: str) -> bool:
-    """Whether a class name says left or right, or clockwise or its opposite."""
-    return _DIRECTION.search(_CAMEL.sub(" ", name)) is not None
 
 
 def label_name(label: int, names: Sequence[str] | None) -> str:

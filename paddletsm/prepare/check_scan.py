@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from paddletsm.data.backends import opencv
+from paddletsm.data.class_folders import natural_key
 from paddletsm.data.container import inspect_container
 from paddletsm.data.datasets import ClipDataset
-from paddletsm.data.index import natural_key
 from paddletsm.data.loader import ClipLoader
 from paddletsm.data.pipeline import DecoderLike
 from paddletsm.data.readers import Reader, count_frames, frame_pattern_parts

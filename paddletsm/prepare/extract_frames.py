@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +13,9 @@ import numpy as np
 
 from paddletsm.data.backends import opencv
 from paddletsm.data.container import inspect_container
+from paddletsm.data.video_files import may_hide
 from paddletsm.errors import DataError
-from paddletsm.utils.threads import usable_cores
+from paddletsm.prepare.pool import map_in_threads
 
 FRAME_NAME = "img_{:05d}.jpg"
 JPEG_QUALITY = 95
@@ -76,8 +76,7 @@ def extract_all(
     Args:
         jobs: (video, folder of its frames).
         size: of the stored frames; None: that of the video.
-        workers: videos at a time; None: one per usable core. Threads are enough: decoding and
-            encoding leave Python's lock.
+        workers: videos at a time; None: one per usable core.
         progress: called with (videos done, videos in all).
 
     Returns:
@@ -92,17 +91,7 @@ def extract_all(
             return Extraction(video, folder, 0, False, str(err))
         return Extraction(video, folder, num_frames, is_new)
 
-    results = []
-    with ThreadPoolExecutor(workers or usable_cores()) as pool:
-        try:
-            for result in pool.map(extract, jobs):
-                results.append(result)
-                if progress:
-                    progress(len(results), len(jobs))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # or Ctrl-C would wait for all videos
-            raise
-    return results
+    return map_in_threads(extract, jobs, workers=workers, progress=progress)
 
 
 def extract_frames(video: Path, folder: Path, *, size: FrameSize | None = None) -> tuple[int, bool]:
@@ -156,7 +145,10 @@ def _decode(video: Path, folder: Path, size: FrameSize) -> int:
         capture.release()
     if count == 0:
         raise DataError(f"{video}: no frame can be decoded; is it a video, and complete?")
-    is_exact = inspect_container(str(video)).has_exact_count
+    container = inspect_container(str(video))
+    is_exact = container.has_exact_count
+    if may_hide(str(video), container) and not container.flaw:
+        return count
     if count < stated - max(2, _SLACK[is_exact] * stated):
         raise DataError(f"{video}: only {count} of {stated} frames can be decoded; truncated?")
     return count

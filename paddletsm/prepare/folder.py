@@ -14,11 +14,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from paddletsm.data.class_folders import (
+    VIDEO_SUFFIXES,
+    holds_images,
+    holds_videos,
+    is_sample,
+    visible_entries,
+)
 from paddletsm.data.container import check_name
-from paddletsm.data.index import VIDEO_SUFFIXES, load_index, visible_entries
+from paddletsm.data.index import load_index
 from paddletsm.errors import ConfigError, DataError
 from paddletsm.prepare.build_lists import write_list, write_text
-from paddletsm.prepare.frame_folders import IMAGE_SUFFIXES, count_all, find_pattern
+from paddletsm.prepare.folder_list import listed_clips
+from paddletsm.prepare.frame_folders import count_all, find_pattern
 from paddletsm.prepare.groups import RULES, check_rule, detect_rule, recording_of
 from paddletsm.prepare.split import split_clips
 from paddletsm.utils.io import nearest_file
@@ -41,6 +49,7 @@ class ClassFolder:
         num_frames: of the clips, where they are frame folders; else empty.
         pattern: of the frames' names; "" for videos.
         ignored: files in the class folders that are no clips.
+        unlisted: clips in them that are left out because the list does not name them.
     """
 
     root: Path
@@ -50,6 +59,7 @@ class ClassFolder:
     num_frames: tuple[int, ...] = ()
     pattern: str = ""
     ignored: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,12 +81,17 @@ class Division:
     parts: tuple[str, ...]
 
 
-def scan_folder(path: str | Path) -> ClassFolder:
+def scan_folder(path: str | Path, list_file: str | Path | None = None) -> ClassFolder:
     """Find the classes and clips of a folder, and refuse one that is not what it should be.
+
+    Args:
+        path: the folder.
+        list_file: only the clips that it names are taken, see ``listed_clips``; None: all.
 
     Raises:
         DataError: missing; no class, one class, a class without clips; clips beside the class
-            folders or below them; a folder that is split already; frames with a gap.
+            folders or below them; a folder that is split already; frames with a gap; a list of
+            something else.
     """
     root = Path(os.path.abspath(path))
     if not root.is_dir():
@@ -93,10 +108,22 @@ def scan_folder(path: str | Path) -> ClassFolder:
             clips.append(f"{name}/{clip}")
             labels.append(label)
         ignored += [f"{name}/{file}" for file in found.others]
+    unlisted: list[str] = []
+    if list_file is not None:
+        kept = listed_clips(list_file, root, class_names, is_frames=is_frames)
+        unlisted = [clip for clip in clips if clip not in kept]
+        labels = [label for clip, label in zip(clips, labels, strict=True) if clip in kept]
+        clips = [clip for clip in clips if clip in kept]
     num_frames, pattern = _count(root, clips) if is_frames else ((), "")
-    names = tuple(class_names)
     return ClassFolder(
-        root, names, tuple(clips), tuple(labels), num_frames, pattern, tuple(ignored)
+        root,
+        tuple(class_names),
+        tuple(clips),
+        tuple(labels),
+        num_frames,
+        pattern,
+        tuple(ignored),
+        tuple(unlisted),
     )
 
 
@@ -181,7 +208,7 @@ class FolderContents:
         videos: names of its video files.
         frame_folders: folders that hold images.
         nested: folders that hold videos.
-        others: all else.
+        others: all else, and links to nowhere.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -191,16 +218,12 @@ class FolderContents:
         self.others: list[str] = []
         for entry in visible_entries(folder):
             if not entry.is_dir():
-                is_video = entry.suffix.lower() in VIDEO_SUFFIXES
+                is_video = is_sample(entry, "VideoDataset")
                 (self.videos if is_video else self.others).append(entry.name)
-                continue
-            suffixes = {item.suffix.lower() for item in entry.iterdir()}
-            if suffixes & set(IMAGE_SUFFIXES):
+            elif holds_images(entry):
                 self.frame_folders.append(entry.name)
-            elif any(item.suffix.lower() in VIDEO_SUFFIXES for item in entry.rglob("*")):
-                self.nested.append(entry.name)
             else:
-                self.others.append(entry.name)
+                (self.nested if holds_videos(entry) else self.others).append(entry.name)
 
 
 def _class_names(root: Path) -> list[str]:

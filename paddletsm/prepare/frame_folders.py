@@ -7,15 +7,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from paddletsm.data.class_folders import IMAGE_SUFFIXES
 from paddletsm.data.readers import frame_pattern_parts
 from paddletsm.errors import DataError
+from paddletsm.prepare.pool import map_in_threads
 from paddletsm.utils.text import listing
-from paddletsm.utils.threads import usable_cores
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 _NUMBERED = re.compile(r"(.*?)(\d+)(\.[A-Za-z]+)")
 
@@ -69,17 +67,7 @@ def count_all(
         except DataError as err:
             return str(err)
 
-    results: list[int | str] = []
-    with ThreadPoolExecutor(workers or usable_cores()) as pool:
-        try:
-            for result in pool.map(count, folders):
-                results.append(result)
-                if progress:
-                    progress(len(results), len(folders))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return results
+    return map_in_threads(count, folders, workers=workers, progress=progress)
 
 
 def find_pattern(folder: Path) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 _WORDS = re.compile(r"左|右|逆时针|顺时针|[a-z]+|\d+|[^\W_]")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TURNS = re.compile(r"\b(counter|anti)[\s_-]+clockwise\b|\b(ccw|acw|anticlockwise)\b")
-_ENDINGS = ("", "s", "ward", "wards", "hand", "handed", "side")
+_ENDINGS = ("", "s", "ward", "wards", "hand", "handed", "most", "side")
 _OPPOSITES = {
     "clockwise": "counterclockwise",
     "顺时针": "逆时针",
@@ -44,7 +44,7 @@ def mirror_policy(names: Sequence[str]) -> MirrorPolicy:
     labels = {name: label for label, name in enumerate(words)}
     pairs, alone = [], []
     for label, name in enumerate(words):
-        if not any(word in _OPPOSITES for word in name):
+        if not _OPPOSITES.keys() & set(name):
             continue
         other = labels.get(tuple(_OPPOSITES.get(word, word) for word in name))
         if other is None or other == label:
@@ -52,6 +52,11 @@ def mirror_policy(names: Sequence[str]) -> MirrorPolicy:
         elif label < other:
             pairs.append((label, other))
     return MirrorPolicy(tuple(pairs), tuple(alone))
+
+
+def tells_direction(name: str) -> bool:
+    """Whether a class name says left or right, or clockwise or its opposite."""
+    return bool(_OPPOSITES.keys() & set(_words(name)))
 
 
 def _words(name: str) -> tuple[str, ...]:

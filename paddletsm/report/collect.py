@@ -168,7 +168,8 @@ def collect_run(folder: str | Path) -> Run:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder{nearest_file(folder)}")
+        problem = "is a file, no run folder" if folder.exists() else "there is no such folder"
+        raise DataError(f"{folder}: {problem}{nearest_file(folder)}")
     tests = tuple(_read_test(path.parent) for path in sorted(folder.glob("test*/metrics.json")))
     if not (folder / "config.yaml").is_file() and not tests:
         raise DataError(

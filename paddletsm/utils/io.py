@@ -16,12 +16,15 @@ from paddletsm.utils.text import nearest
 # Behind the content of a sealed file: pickles and zip archives are read up to their own end.
 _SEAL = b"\npaddletsm-sha256:"
 _SEAL_BYTES = len(_SEAL) + 64
+_LONGEST_NAME = 100
 
 
 def nearest_file(path: str | Path) -> str:
     """Return "; did you mean 'x'?" for a missing path, from the names beside it, or ""."""
     path = Path(path)
     try:
+        if path.exists():
+            return ""
         names = sorted(item.name for item in path.parent.iterdir())
     except OSError:
         return ""
@@ -30,6 +33,18 @@ def nearest_file(path: str | Path) -> str:
         return ""
     name = hint.split("'")[1]
     return f"; did you mean {str(path.parent / name)!r}?"
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot name a run: its folder and files carry the name, with suffixes.
+
+    Raises:
+        ValueError: "must be ...", to be put behind the name of the option or key.
+    """
+    if not name or not name.isprintable() or name.startswith(".") or set(name) & set("/\\"):
+        raise ValueError(f"must be a plain file name, not {name!r}")
+    if len(name.encode()) > _LONGEST_NAME:
+        raise ValueError(f"must not be longer than {_LONGEST_NAME} bytes")
 
 
 @contextlib.contextmanager
@@ -45,7 +60,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    except OSError as err:
+        raise OSError(err.errno, err.strerror, str(path)) from err
     os.close(handle)
     temporary = Path(name)
     try:

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
 _FORMAT = "%(asctime)s %(levelname).1s %(message)s"
 
@@ -56,6 +58,7 @@ def configure_logging(level: str = "INFO", *, rank: int = 0) -> None:
 def add_log_file(path: Path) -> logging.Handler:
     """Also append the records to a file; every process appends whole lines to the same one."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _launchers_terminal()
     handler = _LogFile(path, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(logging.Formatter(_FORMAT, "%Y-%m-%d %H:%M:%S"))
     logging.getLogger("paddletsm").addHandler(handler)
@@ -74,7 +77,19 @@ def tell_terminal(message: str) -> None:
     The launcher copies the output of process 0 only, and stops even that when it is interrupted,
     just when the message that says how to resume comes. On Linux /proc leads to its terminal.
     """
+    terminal = _launchers_terminal()
+    if terminal is not None:
+        with contextlib.suppress(OSError):
+            terminal.write(message + "\n")
+            terminal.flush()
+
+
+@functools.cache
+def _launchers_terminal() -> TextIO | None:
+    """The launcher's standard error, opened early: it may be gone when there is news."""
     if "PADDLE_TRAINER_ID" not in os.environ:
-        return
-    with contextlib.suppress(OSError), open(f"/proc/{os.getppid()}/fd/2", "w") as terminal:
-        terminal.write(message + "\n")
+        return None
+    try:
+        return open(f"/proc/{os.getppid()}/fd/2", "w")
+    except OSError:
+        return None

@@ -71,6 +71,17 @@ def read_state(path: str | Path) -> dict[str, np.ndarray]:
     return _without_prefix(state)
 
 
+def check_weights_file(path: str | Path) -> None:
+    """Refuse at once what ``read_state`` could never read.
+
+    Raises:
+        WeightsError: a folder, a missing or empty file, or one of another kind by its name.
+    """
+    path = Path(path)
+    _reader_of(path)
+    _check_file(path)
+
+
 def write_state(path: str | Path, state: Mapping[str, np.ndarray]) -> None:
     """Write named arrays atomically.
 

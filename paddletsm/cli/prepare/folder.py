@@ -36,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "path", metavar="PATH", help="folder with one sub-folder per class: videos or frame folders"
     )
+    parser.add_argument(
+        "--list",
+        metavar="FILE",
+        help="take only the clips of this list, which check_data.py PATH --fix FILE has written",
+    )
     parser.add_argument("--out", default=_OUT, metavar="DIR", help="folder of the lists")
     parser.add_argument("--val", type=float, default=0.1, help="share of the clips that validate")
     parser.add_argument("--test", type=float, default=0.0, help="share of the clips that test")
@@ -52,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Split, write the lists, show the counts, and say what to type next."""
-    folder = scan_folder(args.path)
+    folder = scan_folder(args.path, args.list)
     division = divide(folder, val=args.val, test=args.test, seed=args.seed, group=args.group)
     files = write_lists(folder, division, args.out)
     print(_recordings(folder, division))
@@ -60,6 +65,11 @@ def run(args: argparse.Namespace) -> int:
     print(_table(folder, division))
     print()
     _warn(folder, division)
+    if folder.unlisted:
+        count = plural(len(folder.unlisted), "clip")
+        verb = "is" if len(folder.unlisted) == 1 else "are"
+        names = listing(folder.unlisted, 3)
+        _say(f"{count} of the folder {verb} not in {args.list}, and left out: {names}")
     _warn_of_shares(division, {"val": args.val, "test": args.test})
     for path in files:
         print(path)

@@ -4,8 +4,29 @@
 
 from __future__ import annotations
 
+from paddletsm.errors import ConfigError
+
+# Frames per second: one in a quarter of an hour, and more than cameras for slow motion give.
+LEAST_FPS, MOST_FPS = 0.001, 1000.0
 # Timestamps of containers are rounded to milliseconds; a frame that is early by less is on time.
 _SLACK = 0.05
+
+
+def checked_fps(fps: float, what: str = "--fps") -> float:
+    """Give a rate back, if frames can have it.
+
+    Args:
+        fps: frames per second.
+        what: for the message.
+
+    Raises:
+        ConfigError: it is not a number from ``LEAST_FPS`` to ``MOST_FPS``.
+    """
+    if not LEAST_FPS <= fps <= MOST_FPS:
+        raise ConfigError(
+            f"{what} must be from {LEAST_FPS:g} to {MOST_FPS:g} frames per second, not {fps:g}"
+        )
+    return fps
 
 
 class Resampler:
@@ -17,13 +38,14 @@ class Resampler:
             to begin anew.
 
     Raises:
-        ValueError: fps or longest_hold is not above 0.
+        ValueError: longest_hold is below 1.
+        ConfigError: fps is out of range, see ``checked_fps``.
     """
 
     def __init__(self, fps: float, *, longest_hold: int = 8) -> None:
-        if not 0 < fps < float("inf") or longest_hold < 1:
-            raise ValueError(f"fps {fps} and longest_hold {longest_hold} must be above 0")
-        self.interval = 1.0 / fps
+        if longest_hold < 1:
+            raise ValueError(f"longest_hold must be at least 1, not {longest_hold}")
+        self.interval = 1.0 / checked_fps(fps, "the rate")
         self.longest_hold = longest_hold
         self._next: float | None = None
 

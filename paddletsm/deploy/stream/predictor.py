@@ -16,7 +16,7 @@ import numpy as np
 
 from paddletsm.deploy.artefact import Artefact, read_artefact
 from paddletsm.deploy.engine import EngineOptions
-from paddletsm.deploy.online_engine import OnlineEngine
+from paddletsm.deploy.online_engine import make_online_engine
 from paddletsm.deploy.predictor import Prediction
 from paddletsm.deploy.stream.frames import FrameTransform
 from paddletsm.deploy.stream.smoothing import RunningMean, as_prediction
@@ -31,6 +31,9 @@ class StreamPredictor:
         device: "cpu", "gpu" or "gpu:1".
         threads: CPU threads; by default the cores this process may use.
         mkldnn: oneDNN kernels on the CPU; left with a warning where they cannot run.
+        openvino: with the engine "paddle", the OpenVINO that Paddle 3 brings; see ``Predictor``.
+        engine: "paddle", "onnxruntime", "openvino", or "auto": the fastest for single frames that
+            is installed and that the artefact has a file for.
         streams: number of streams (cameras) that it follows at once.
         average_frames: k, predictions average the logits of the last k frames; by default what the
             artefact says: the T frames of a training clip.
@@ -38,7 +41,7 @@ class StreamPredictor:
 
     Raises:
         ExportError: the folder is not a complete streaming artefact.
-        ConfigError: device, threads, streams, average_frames or top_k cannot be had.
+        ConfigError: device, threads, engine, streams, average_frames or top_k cannot be had.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class StreamPredictor:
         device: str = "cpu",
         threads: int | None = None,
         mkldnn: bool = True,
+        openvino: bool = True,
+        engine: str = "paddle",
         streams: int = 1,
         average_frames: int | None = None,
         top_k: int = 5,
@@ -70,11 +75,12 @@ class StreamPredictor:
         self.top_k = min(top_k, len(self.artefact.labels))
         where = f"{self.model_dir / 'inference.yml'}: pipeline"
         self._transform = FrameTransform(self.artefact.pipeline, where=where)
-        files = [self.model_dir / file for file in self.artefact.files_of("pdmodel")]
-        options = EngineOptions(device, threads, mkldnn, max_batch=streams)
-        self.engine = OnlineEngine(*files, options)
+        options = EngineOptions(device, threads, mkldnn, max_batch=streams, openvino=openvino)
+        self.engine = make_online_engine(
+            self.model_dir, self.artefact, engine=engine, options=options
+        )
         self._mean = RunningMean(streams, self.average_frames)
-        self._state = self.zero_state(streams)
+        self._states = self.engine.start(streams)
         self.streams = streams
         self.delay_s = 0.0  # a prediction is of the time of its frame
 
@@ -125,7 +131,7 @@ class StreamPredictor:
         start = time.perf_counter()
         batch = self._transform.batch([frames[row] for row in rows])
         transformed = time.perf_counter()
-        logits = self._step(batch, rows)
+        logits = self._states.next(batch, rows)
         done = time.perf_counter()
         times = {"transform": 1e3 * (transformed - start), "infer": 1e3 * (done - transformed)}
         found: list[Prediction | None] = [None] * self.streams
@@ -149,8 +155,7 @@ class StreamPredictor:
             raise ConfigError(f"there is no stream {stream} (0 to {self.streams - 1})")
         for row in range(self.streams) if stream is None else (stream,):
             self._mean.reset(row)
-            for tensor in self._state:
-                tensor[row] = 0.0
+            self._states.reset(row)
 
     def logits(self, frames: np.ndarray) -> np.ndarray:
         """Logits of each frame of one video, from its beginning; the streams stay as they are.
@@ -174,24 +179,6 @@ class StreamPredictor:
                 f"the network takes frames [F, H, W, 3] uint8 or [F, {sizes}] float32, not "
                 f"{frames.dtype} {list(frames.shape)}"
             )
-        state, found = self.zero_state(1), []
-        for frame in frames:
-            batch = self._transform.batch([frame]) if is_raw else frame[None]
-            logits, state = self.engine.step(batch, state)
-            found.append(logits[0])
-        return np.stack(found)
-
-    def zero_state(self, streams: int) -> list[np.ndarray]:
-        """State of streams before their first frame, for ``engine.step``."""
-        return [np.zeros((streams, *item.shape[1:]), np.float32) for item in self.artefact.state]
-
-    def _step(self, batch: np.ndarray, rows: Sequence[int]) -> np.ndarray:
-        """Run the streams of these rows; their state changes."""
-        if len(rows) == self.streams:
-            logits, self._state = self.engine.step(batch, self._state)
-            return logits
-        index = list(rows)
-        logits, new_state = self.engine.step(batch, [tensor[index] for tensor in self._state])
-        for tensor, new in zip(self._state, new_state, strict=True):
-            tensor[index] = new
-        return logits
+        states = self.engine.start()
+        batches = (self._transform.batch([frame]) if is_raw else frame[None] for frame in frames)
+        return np.concatenate([states.next(batch) for batch in batches])

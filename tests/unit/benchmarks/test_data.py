@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,9 @@ import pytest
 from paddletsm.benchmarks import plain_loop
 from paddletsm.benchmarks.data import clip_dataset, measure_loaders, measure_stages, soak
 from paddletsm.cli import benchmark
+from paddletsm.data import open_video
 from paddletsm.errors import DataError
-from tests.conftest import random_frames, write_video
+from tests.conftest import REPO, random_frames, write_video
 
 
 @pytest.fixture
@@ -83,9 +86,32 @@ def test_command(video: Path, capsys: pytest.CaptureFixture) -> None:
     assert "decode" in capsys.readouterr().out
     assert run(str(video), *few, "--backend", "decord", "--json") == 0
     record = json.loads(capsys.readouterr().out)
-    assert set(record) == {"stages_ms", "loaders"}
+    assert set(record) == {"decoders", "stages_ms", "loaders"}
+    assert record["decoders"] == "opencv", "which reads AVI for decord"
     assert run(str(video), "--soak", "2", "--backend", "opencv") == 0
     assert "2 clips" in capsys.readouterr().out
+
+
+def test_the_tables_name_what_auto_was(
+    tmp_path: Path, video: Path, capsys: pytest.CaptureFixture
+) -> None:
+    second = write_video(tmp_path / "b.mp4", random_frames(20, 240, 320), codec="mp4v")
+    few = ["--num", "2", "--rounds", "1", "--batch_size", "1"]
+    used = {path: open_video(path).backend for path in (video, second)}
+    names = ", ".join(sorted(set(used.values())))
+    assert run(str(video), str(second), *few, "--workers", "0") == 0
+    assert f"videos read by {names}\n" in capsys.readouterr().out
+    assert run("--compare", str(video), str(second), *few) == 0
+    printed = capsys.readouterr().out
+    assert f"videos, {names} " in printed
+    rows = {row.split()[0]: row.split()[1] for row in printed.splitlines() if row}
+    assert rows["jpeg_340x256"] == "-"
+    # The comparison runs in a process of its own, which has imported nothing yet.
+    ask = "import sys; from paddletsm.data import open_video as o; print(o(sys.argv[1]).backend)"
+    for path in (video, second):
+        words = [sys.executable, "-c", ask, str(path)]
+        fresh = subprocess.run(words, cwd=REPO, capture_output=True, text=True, check=True)
+        assert rows[path.name] == fresh.stdout.strip()
 
 
 def test_compare(video: Path, capsys: pytest.CaptureFixture) -> None:
@@ -105,6 +131,7 @@ def test_compare(video: Path, capsys: pytest.CaptureFixture) -> None:
         (["x.avi", "-c", "x.yaml"], "not from both"),
         (["--compare", "--num", "0"], "--num must be 1 or more"),
         (["x.avi", "--workers", "-1"], "--workers must be 0 or more"),
+        (["-c", "x.yaml", "--backend", "auto"], "--backend: the configuration says it"),
     ],
 )
 def test_wrong_input(args: list[str], match: str, capsys: pytest.CaptureFixture) -> None:

@@ -12,14 +12,22 @@ import paddle
 import pytest
 
 import paddletsm
+from paddletsm.benchmarks import stream as stream_benchmark
 from paddletsm.builders import build_dataset, build_model, load_config
 from paddletsm.cli.benchmark import main as benchmark
 from paddletsm.cli.export import main as export
 from paddletsm.deploy import read_artefact
+from paddletsm.deploy.engine import has_openvino
 from tests.conftest import REPO
 from tests.tiny import make_clips, write_config
 
 NETWORK = ["-c", str(REPO / "configs/tsm_motion_online.yaml"), "-o", "MODEL.head.num_classes=8"]
+
+
+@pytest.fixture(autouse=True)
+def _no_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figures are not looked at."""
+    monkeypatch.setattr(stream_benchmark, "_REST_S", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +89,42 @@ def test_cost_and_a_long_stream(tmp_path: Path, capsys: pytest.CaptureFixture[st
     words = ["stream", *NETWORK, "--threads", "1", "--rounds", "2", "--json", str(figures)]
     assert benchmark([*words, "--soak", "2", "--fps", "10", "--fast"]) == 0
     (found,) = json.loads(figures.read_text())
-    assert min(found["cost"].values()) > 0
+    kernels = ["OpenVINO", "oneDNN"] if has_openvino() else ["oneDNN"]
+    names = [*(f"paddle {name}" for name in kernels), "onnxruntime", "openvino"]
+    assert [cost.pop("engine") for cost in found["costs"]] == names
+    assert all(min(cost.values()) > 0 for cost in found["costs"])
+    assert found["soak"]["engine"] == names[0]
     assert sum(line["frames"] for line in found["soak"]["minutes"]) == 20
     assert found["soak"]["seconds"] == 2
     printed = capsys.readouterr().out
-    assert "a frame of a clip" in printed
+    assert all(name in printed for name in names)
 
 
-@pytest.mark.parametrize("words", [["--rounds", "0"], ["--soak", "0"], ["--fps", "0"]])
-def test_wrong_numbers(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_engine_may_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = tmp_path / "figures.json"
+    words = ["stream", *NETWORK, "--threads", "1", "--rounds", "1", "--json", str(figures)]
+    words += ["--soak", "1", "--fps", "4", "--fast", "--engine", "onnxruntime"]
+    assert benchmark(words) == 0
+    (found,) = json.loads(figures.read_text())
+    assert [cost["engine"] for cost in found["costs"]] == ["onnxruntime"]
+    assert found["soak"]["engine"] == "onnxruntime"
+    assert "onnxruntime, 1 s at 4 frames" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--rounds", "0"], "above 0"),
+        (["--soak", "0"], "above 0"),
+        (["--fps", "0"], "--fps must be from"),
+        (["--threads", "0"], "threads must be at least 1"),
+        (["--engine", "paddle", "opnvino"], "did you mean 'openvino'"),
+        (["--json", "."], "is a folder"),
+    ],
+)
+def test_wrong_numbers(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert benchmark(["stream", *NETWORK, *words]) == 2
-    assert "above 0" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -99,7 +132,8 @@ def test_wrong_numbers(words: list[str], capsys: pytest.CaptureFixture[str]) -> 
     [
         (["--clip_seconds", "2"], "needs --online"),
         (["--average_frames", "2"], "needs --online"),
-        (["--online", "--format", "onnx"], "pdmodel only"),
+        (["--online", "--format", "int8"], "the formats pdmodel, onnx, not int8"),
+        (["--online", "--format", "pdmodel", "onx"], "did you mean 'onnx'"),
         (["--online", "--clip_seconds", "0"], "above 0"),
         (["--online", "--override", "MODEL.backbone.shift_mode=offline"], "shift_mode: online"),
         (["--online", "--protocol", "accurate"], "3 crops"),

@@ -214,6 +214,21 @@ def test_missing_names_of_data_that_is_there_are_said_once(
     assert f"clases.txt does not exist; did you mean '{tmp_path / 'classes.txt'}'" in message
 
 
+def test_missing_names_of_class_folders_are_those_of_the_folders(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("left", "right"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.mp4").touch()
+    overrides = [
+        f"DATASET.train={{file_path: {tmp_path}, format: VideoDataset, suffix: null}}",
+        f"DATASET.class_names={tmp_path / 'nope.txt'}",
+        "MODEL.head.num_classes=2",
+    ]
+    assert class_names(load_config(UCF, overrides)) == ["left", "right"]
+    assert "nope.txt does not exist; the class folders give the names" in caplog.text
+
+
 def test_missing_names_of_missing_data_are_not_the_first_thing_to_say(
     listed: list[str], tmp_path: Path
 ) -> None:

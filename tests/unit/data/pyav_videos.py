@@ -1,6 +1,10 @@
 # Copyright (c) 2026 The paddletsm authors.
 # SPDX-License-Identifier: Apache-2.0
-"""PyAV in a process of its own: ``write DIR`` makes odd videos, ``read PATH...`` tells hashes."""
+"""PyAV in a process of its own.
+
+``write DIR`` makes odd videos, ``read PATH...`` tells hashes, ``alone PATH`` whether frames that
+are asked for alone are those of the whole video.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +42,13 @@ KINDS = {
     "odd.mp4": ("libx264", "yuv444p", (47, 63), 12, {}),
     "grey.mkv": ("ffv1", "gray", (48, 64), 12, {}),
     "grey.mp4": ("libx264", "gray", (48, 64), 12, {}),
+    "stream.mpg": ("mpeg2video", "yuv420p", (48, 64), 60, {"g": "12", "bf": "2"}),
+    "stream.ts": ("libx264", "yuv420p", (48, 64), 60, {"g": "12", "bf": "3"}),
+    "plain.webm": ("libvpx", "yuv420p", (48, 64), 40, {}),
 }
+AV1 = "av1.mp4"  # OpenCV and decord come without a decoder for it
+_AV1_KIND = ("libsvtav1", "yuv420p", (64, 64), 30, {"preset": "12", "svtav1-params": "keyint=12"})
+_TS_PACKET = 188
 
 
 def numbers_of(count: int) -> list[list[int]]:
@@ -64,7 +74,8 @@ def hashes(path: str, backend: str) -> list[str]:
 def _write(path: Path) -> None:
     import av
 
-    codec, pixels, (height, width), count, options = KINDS[path.name]
+    kind = _AV1_KIND if path.name == AV1 else KINDS[path.name]
+    codec, pixels, (height, width), count, options = kind
     with av.open(str(path), "w") as out:
         audio = out.add_stream("aac", rate=8000) if "audio" in path.name else None
         video = out.add_stream(codec, rate=10, options=options)
@@ -88,14 +99,54 @@ def _write(path: Path) -> None:
         out.mux(video.encode(None))
 
 
+def _write_all(folder: Path) -> None:
+    import av
+
+    for name, (codec, *_) in {**KINDS, AV1: _AV1_KIND}.items():
+        if codec in av.codecs_available:
+            _write(folder / name)
+    if (folder / "stream.ts").exists():  # a broadcast that somebody began to record
+        data = (folder / "stream.ts").read_bytes()
+        (folder / "midway.ts").write_bytes(data[len(data) // 3 // _TS_PACKET * _TS_PACKET :])
+    if (folder / "plain.webm").exists():
+        _add_hidden(folder / "plain.webm", folder / "hidden.webm")
+
+
+def _add_hidden(source: Path, target: Path) -> None:
+    """Copy a VP8 video and put frames into it that are decoded, and not shown."""
+    import av
+
+    with av.open(str(source)) as file, av.open(str(target), "w") as out:
+        stream = file.streams.video[0]
+        copy = out.add_stream_from_template(stream)
+        for number, packet in enumerate(file.demux(stream)):
+            if not packet.size:
+                continue
+            if number % 9 == 5:
+                data = bytearray(bytes(packet))
+                data[0] &= ~0x10
+                hidden = av.Packet(bytes(data))
+                hidden.pts = hidden.dts = packet.pts - 3
+                hidden.time_base, hidden.stream = packet.time_base, copy
+                out.mux(hidden)
+            packet.stream = copy
+            out.mux(packet)
+
+
+def _is_same_alone(path: str) -> bool:
+    reader = open_video(path)
+    every = reader.get(range(len(reader)))
+    alone = [open_video(path).get([number])[0] for number in range(len(every))]
+    return np.array_equal(every, alone)
+
+
 def main() -> None:
     what, *places = sys.argv[1:]
     if what == "write":
-        import av
-
-        for name, (codec, *_) in KINDS.items():
-            if codec in av.codecs_available:
-                _write(Path(places[0]) / name)
+        _write_all(Path(places[0]))
+        return
+    if what == "alone":
+        print(json.dumps(_is_same_alone(places[0])))
         return
     found = {}
     for place in places:

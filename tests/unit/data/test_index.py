@@ -147,64 +147,6 @@ def test_missing_and_empty(tmp_path: Path) -> None:
         load_index(tmp_path, format="VideoDatset")
 
 
-def make_folder(root: Path, names: list[str]) -> Path:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return root
-
-
-def test_class_folders(tmp_path: Path) -> None:
-    root = make_folder(
-        tmp_path / "videos",
-        [
-            "class10/v2.AVI",
-            "class10/v10.mp4",
-            "class10/notes.txt",
-            "class2/a b.webm",
-            ".cache/x.avi",
-        ],
-    )
-    index = load_index(root, num_classes=2)
-    assert index.class_names == ("class2", "class10")
-    assert [(Path(s.path).name, s.label, s.id) for s in index.samples] == [
-        ("a b.webm", 0, 0),
-        ("v2.AVI", 1, 1),
-        ("v10.mp4", 1, 2),
-    ]
-    with pytest.raises(DataError, match="2 class folders, but num_classes is 3"):
-        load_index(root, num_classes=3)
-
-
-def test_class_folders_of_another_split(tmp_path: Path) -> None:
-    """A validation folder without one of the classes must not renumber the others."""
-    root = make_folder(tmp_path / "valid", ["walk/a.avi"])
-    index = load_index(root, class_names=["run", "walk"], num_classes=2)
-    assert [s.label for s in index.samples] == [1]
-    assert index.class_names == ("run", "walk")
-    with pytest.raises(DataError, match="'walk' is no class of the training set; did you mean"):
-        load_index(root, class_names=["run", "walks"])
-
-
-def test_class_folders_of_frames(tmp_path: Path) -> None:
-    names = ["run/v1/img_00001.jpg", "run/v2/img_00001.jpg", "walk/v3/img_00001.jpg"]
-    root = make_folder(tmp_path / "frames", names)
-    index = load_index(root, format="FrameDataset")
-    assert [(Path(s.path).name, s.label) for s in index.samples] == [
-        ("v1", 0),
-        ("v2", 0),
-        ("v3", 1),
-    ]
-    with pytest.raises(DataError, match="no videos in its 2 class folders"):
-        load_index(root)
-
-
-def test_folder_without_classes(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no sub-folders"):
-        load_index(make_folder(tmp_path / "flat", ["a.avi"]))
-
-
 def test_natural_order() -> None:
     names = ["b10", "b9", "a", "10", "9", "B1"]
     assert sorted(names, key=natural_key) == ["9", "10", "a", "B1", "b9", "b10"]
@@ -272,11 +214,3 @@ def test_several_labels_need_the_loss(tmp_path: Path, form: str, line: str) -> N
     file = write(tmp_path / "a.list", f"{line}\n")
     with pytest.raises(DataError, match=r"MODEL\.loss: bce"):
         load_index(file, format=form)
-
-
-def test_class_folders_give_one_label_in_a_multi_label_data_set(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "clip.avi").touch()
-    samples = load_index(tmp_path, multi_label=True).samples
-    assert [sample.labels for sample in samples] == [(0,), (1,)]

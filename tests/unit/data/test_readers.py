@@ -2,22 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import builtins
-import logging
 import os
 import shutil
 import struct
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
 from paddletsm.data import Reader, Sample, backends, open_frames, open_video
 from paddletsm.data.readers import READERS
-from paddletsm.errors import ConfigError, DataError
+from paddletsm.errors import DataError
 from tests.conftest import random_frames, write_video
 
 BACKENDS = ("decord", "opencv")
@@ -29,18 +26,6 @@ CUTS = (30, 50, 80, 95)
 def _needs_decord(request: pytest.FixtureRequest) -> None:
     if "backend" in request.fixturenames and request.getfixturevalue("backend") == "decord":
         pytest.importorskip("decord")
-
-
-@pytest.fixture(scope="module")
-def mjpg(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_video(tmp_path_factory.mktemp("mjpg") / "clip.avi", random_frames(16, 64, 64))
-
-
-@pytest.fixture(scope="module")
-def mpeg4(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Like ``mjpg``, but of a kind that decord reads itself."""
-    path = tmp_path_factory.mktemp("mpeg4") / "clip.mp4"
-    return write_video(path, random_frames(16, 64, 64), codec="mp4v")
 
 
 def cut(source: Path, target: Path, size: int) -> Path:
@@ -221,159 +206,6 @@ def test_turned_videos_are_upright(shared_dir: Path, tmp_path: Path) -> None:
     first, second = (open_video(path, backend).get([0, 9]) for backend in BACKENDS)
     assert first.shape == (2, 340, 256, 3)
     assert np.array_equal(first, second)
-
-
-def test_falls_back_to_opencv_and_says_so_once(
-    mpeg4: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    expected = open_video(mpeg4, "opencv").get([3])
-    backends._decord.cache_clear()
-    monkeypatch.setitem(sys.modules, "decord", None)  # import raises ImportError
-    try:
-        with caplog.at_level(logging.WARNING):
-            for _ in range(3):
-                assert np.array_equal(open_video(mpeg4).get([3]), expected)
-        assert [record.getMessage() for record in caplog.records if "decord" in record.message] == [
-            caplog.records[0].getMessage()
-        ]
-    finally:
-        backends._decord.cache_clear()
-
-
-@pytest.mark.parametrize("fails", ["open", "get"])
-def test_decord_fails_alone(
-    mpeg4: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fails: str
-) -> None:
-    """What OpenCV can read is read."""
-    decord = pytest.importorskip("decord")
-    backends._fallback_said.cache_clear()
-
-    class Broken(decord.VideoReader):
-        def __init__(self, path: str, **kwargs: object) -> None:
-            self._handle = None
-            if fails == "open":
-                raise RuntimeError("Error reading")
-            super().__init__(path, **kwargs)
-
-        def next(self) -> object:
-            raise decord.DECORDError("lost")
-
-    expected = open_video(mpeg4, "decord").get([1, 5])
-    assert not backends._fallback_said()
-    monkeypatch.setattr(decord, "VideoReader", Broken)
-    with caplog.at_level(logging.WARNING):
-        assert np.array_equal(open_video(mpeg4, "decord").get([1, 5]), expected)
-    assert "decord fails on it; such files are read with OpenCV" in caplog.text
-    backends._fallback_said.cache_clear()
-
-
-@pytest.mark.parametrize(
-    ("problem", "match"),
-    [
-        ("libGL.so.1: cannot open shared object file", "uninstall -y opencv-python .*headless"),
-        ("No module named 'cv2'", "install opencv-python-headless"),
-    ],
-)
-def test_opencv_cannot_be_imported(
-    monkeypatch: pytest.MonkeyPatch, problem: str, match: str
-) -> None:
-    original = builtins.__import__
-
-    def fail(name: str, *args: object) -> ModuleType:
-        if name == "cv2":
-            raise ImportError(problem)
-        return original(name, *args)
-
-    backends.opencv.cache_clear()
-    monkeypatch.setattr(builtins, "__import__", fail)
-    with pytest.raises(DataError, match=match):
-        backends.opencv()
-    monkeypatch.undo()
-    backends.opencv.cache_clear()
-
-
-@pytest.fixture
-def frame_folder(tmp_path: Path) -> Path:
-    cv2 = backends.opencv()
-    folder = tmp_path / "frames"
-    folder.mkdir()
-    for i, frame in enumerate(random_frames(5), 1):
-        cv2.imwrite(
-            str(folder / f"img_{i:05}.jpg"), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 98]
-        )
-    return folder
-
-
-def test_frame_folder(frame_folder: Path) -> None:
-    reader = open_frames(frame_folder)
-    assert len(reader) == 5
-    frames = reader.get([4, 0, 0])
-    assert np.abs(frames.astype(int) - random_frames(5)[[4, 0, 0]]).mean() < 10
-    assert len(open_frames(frame_folder, num_frames=3)) == 3
-    for path in frame_folder.iterdir():
-        path.rename(path.with_name(f"f{int(path.stem[4:])}.jpg"))
-    assert np.array_equal(open_frames(frame_folder, "f{}.jpg").get([4, 0, 0]), frames)
-
-
-@pytest.mark.parametrize(
-    "pattern", ["{:06}.png", "image_{:05d}.jpg", "frame-{}.jpg", "a b_{:03}_rgb.bmp"]
-)
-def test_frame_patterns(tmp_path: Path, pattern: str) -> None:
-    cv2 = backends.opencv()
-    frames = random_frames(12)
-    for i, frame in enumerate(frames, 1):
-        image = frame[..., ::-1] if i != 4 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        cv2.imwrite(str(tmp_path / pattern.format(i)), image)
-    (tmp_path / "thumbs.db").touch()
-    reader = open_frames(tmp_path, pattern)
-    assert len(reader) == 12
-    found = reader.get([11, 3, 0]).astype(int)
-    assert np.ptp(found[1], axis=-1).max() == 0  # the grey one, as three equal channels
-    assert np.abs(found[[0, 2]] - frames[[11, 0]]).mean() < 10
-    (tmp_path / pattern.format(7)).unlink()
-    with pytest.raises(DataError, match="frame 7 of 12 is missing"):
-        reader.get([6])
-
-
-def test_frame_folder_problems(frame_folder: Path, tmp_path: Path) -> None:
-    cv2 = backends.opencv()
-    with pytest.raises(DataError, match=r"frame 6 of 9 is missing \(.*img_00006.jpg"):
-        open_frames(frame_folder, num_frames=9).get([0, 5])
-    (frame_folder / "img_00003.jpg").unlink()
-    gap = open_frames(frame_folder)
-    assert len(gap) == 5  # a gap does not shorten the video
-    with pytest.raises(DataError, match="frame 3 of 5 is missing"):
-        gap.get([2])
-    whole = (frame_folder / "img_00002.jpg").read_bytes()
-    for damaged in (b"", b"text", whole[: len(whole) * 2 // 3]):
-        (frame_folder / "img_00002.jpg").write_bytes(damaged)
-        with pytest.raises(DataError, match="frame 2 is damaged"):
-            gap.get([1])
-    cv2.imwrite(str(frame_folder / "img_00005.jpg"), np.zeros((40, 60, 3), np.uint8))
-    with pytest.raises(DataError, match="different size: frame 5 is 60x40, frame 1 is 64x48"):
-        gap.get([0, 4])
-    with pytest.raises(DataError, match=r"no frame named like 'image_00001.jpg'.*img_00001.jpg"):
-        open_frames(frame_folder, "image_{:05}.jpg")
-    with pytest.raises(DataError, match=r"does not exist; did you mean '.*frames'"):
-        open_frames(tmp_path / "framed")
-    with pytest.raises(DataError, match="does not exist"):
-        open_frames(tmp_path / "nix", num_frames=3).get([0])
-
-
-def test_decoders(frame_folder: Path, mjpg: Path) -> None:
-    video = READERS.build("VideoDecoder", {"backend": "cv2"})
-    assert len(video.open(Sample(str(mjpg), 0, 0))) == 16
-    frames = READERS.build("FrameDecoder", {})
-    assert len(frames.open(Sample(str(frame_folder), 0, 0, num_frames=4))) == 4
-    assert len(frames.open(Sample(str(mjpg), 0, 0))) == 16  # a video for a model of frames
-    for name, args, match in (
-        ("VideoDecoder", {"backend": "decor"}, "did you mean 'decord'"),
-        ("FrameDecoder", {"suffix": "img.jpg"}, "file pattern like"),
-        ("FrameDecoder", {"suffix": "{}_{}.jpg"}, "file pattern like"),
-        ("VideoDecode", {}, "did you mean 'VideoDecoder'"),
-    ):
-        with pytest.raises(ConfigError, match=match):
-            READERS.build(name, args)
 
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddletsm.data import Sample, backends, open_video
+from paddletsm.data import backends, open_video
 from paddletsm.data.mp4_index import Mp4Index, read_index
-from paddletsm.data.readers import READERS
-from paddletsm.errors import ConfigError, DataError
+from paddletsm.errors import DataError
 from tests.conftest import once, random_frames, write_video
-from tests.unit.data.pyav_videos import KINDS, hashes
+from tests.unit.data.mp4_edits import edit, turn
+from tests.unit.data.pyav_videos import AV1, KINDS, hashes
 
 REPO = Path(__file__).resolve().parents[3]
 SHARED_VIDEOS = ("archery.avi", "demo.mp4", "test.avi", "test.mp4")
@@ -50,20 +50,14 @@ def read_pyav(*paths: Path) -> dict:
     return {Path(path).name: found for path, found in answer["hashes"].items()}
 
 
-def turn(source: Path, target: Path) -> Path:
-    """Copy an mp4 and have players turn it by 90 degrees, as phones do."""
-    data = bytearray(source.read_bytes())
-    matrix = data.find(b"tkhd") + 44
-    struct.pack_into(">9i", data, matrix, 0, 1 << 16, 0, -1 << 16, 0, 0, 64 << 16, 0, 1 << 30)
-    target.write_bytes(data)
-    return target
-
-
 @pytest.fixture(scope="module")
 def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make(folder: Path) -> None:
         run_pyav("write", str(folder))
         turn(folder / "closed.mp4", folder / "turned.mp4")
+        frame = 1024  # ticks, as FFmpeg writes 10 frames per second
+        edit(folder / "closed.mp4", folder / "late.mp4", hidden=7 * frame)
+        edit(folder / "closed.mp4", folder / "early.mp4", length=2000)
 
     return once(tmp_path_factory, "video_kinds", make)
 
@@ -81,8 +75,11 @@ def test_pyav_is_bit_equal(shared_dir: Path) -> None:
         assert by_pyav[path.name] == hashes(str(path), "opencv"), path.name
 
 
+EDITED = ("turned.mp4", "late.mp4", "early.mp4", "midway.ts", "hidden.webm")
+
+
 @needs_pyav
-@pytest.mark.parametrize("name", [*KINDS, "turned.mp4"])
+@pytest.mark.parametrize("name", [*KINDS, *EDITED])
 def test_backends_agree(kinds: Path, by_pyav: dict, name: str) -> None:
     """Also behind key frames that are followed by frames shown before them."""
     path = kinds / name
@@ -123,12 +120,36 @@ def test_turned_video_is_upright(kinds: Path) -> None:
 
 
 @needs_pyav
+def test_frames_that_are_not_shown_do_not_count(kinds: Path, by_pyav: dict) -> None:
+    """Those before the cut, behind it, and the ones of VP8 that only help to decode others."""
+    whole = open_video(kinds / "closed.mp4", "opencv").get(range(60))
+    for name, first, last in (("late.mp4", 7, 60), ("early.mp4", 0, 20)):
+        reader = open_video(kinds / name, "opencv")
+        assert np.array_equal(reader.get(range(len(reader))), whole[first:last]), name
+        assert by_pyav[name][0] == f"{last - first} frames"
+    assert by_pyav["hidden.webm"][0] == by_pyav["plain.webm"][0] == "40 frames"
+    assert 60 * 2 // 3 - 12 < int(by_pyav["midway.ts"][0].split()[0]) < 60 * 2 // 3 + 12
+
+
+@needs_pyav
+def test_av1(kinds: Path, by_pyav: dict) -> None:
+    """Its decoder cannot leave frames out one by one."""
+    if AV1 not in by_pyav:
+        pytest.skip("this PyAV has not the encoder")
+    assert by_pyav[AV1][0] == "30 frames"
+    assert json.loads(run_pyav("alone", str(kinds / AV1)))
+
+
+@needs_pyav
 @needs_decord
 def test_decord_where_it_is_exact(kinds: Path) -> None:
     """It goes to key frames by their place in the file, which is not when they are shown."""
     used = {
         name: type(open_video(kinds / name, "decord")).__name__
-        for name in ("closed.mp4", "uneven.mp4", "turned.mp4", "bframes.mp4", "open.mkv")
+        for name in (
+            *("closed.mp4", "uneven.mp4", "turned.mp4", "bframes.mp4", "open.mkv"),
+            *("late.mp4", "early.mp4"),
+        )
     }
     assert used == {
         "closed.mp4": "DecordReader",
@@ -136,6 +157,8 @@ def test_decord_where_it_is_exact(kinds: Path) -> None:
         "turned.mp4": "OpenCVReader",
         "bframes.mp4": "OpenCVReader",
         "open.mkv": "OpenCVReader",
+        "late.mp4": "OpenCVReader",
+        "early.mp4": "OpenCVReader",
     }
 
 
@@ -143,10 +166,16 @@ def test_index_of_an_mp4(tmp_path: Path, shared_dir: Path) -> None:
     path = shared_dir / "videos/demo.mp4"
     assert read_index(str(path)) == Mp4Index(keys_come_first=True, is_turned=False)
     assert read_index(str(turn(path, tmp_path / "turned.mp4"))) == Mp4Index(True, True)
+    for change in ({"hidden": 512}, {"length": 9000}):
+        edited = edit(path, tmp_path / "edited.mp4", **change)
+        assert read_index(str(edited)) == Mp4Index(True, False, may_hide=True)
     path = write_video(tmp_path / "a.mp4", random_frames(30), codec="mp4v")
     assert read_index(str(path)) == Mp4Index(True, False)
     data = path.read_bytes()
-    for content in (b"", b"\0\0\0\x08ftyp", data[: len(data) // 2], data.replace(b"vide", b"soun")):
+    endless = bytearray(data)
+    struct.pack_into(">I", endless, data.find(b"stts") + 12, 2**31 - 1)  # frames
+    broken = (data.replace(b"mvhd", b"none"), data.replace(b"vide", b"soun"), bytes(endless))
+    for content in (b"", b"\0\0\0\x08ftyp", data[: len(data) // 2], *broken):
         (tmp_path / "b.mp4").write_bytes(content)
         assert read_index(str(tmp_path / "b.mp4")) is None
     with pytest.raises(DataError, match="cannot be read"):
@@ -168,32 +197,6 @@ def test_truncated_for_pyav(shared_dir: Path, tmp_path: Path) -> None:
         assert str(path) in found[path.name]
     assert "no decoder can open it" in found["text.mp4"]
     assert "empty" in found["empty.avi"]
-
-
-def test_pyav_keeps_away_from_decord(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "decord", sys)
-    with pytest.raises(DataError, match=r"imported decord already.*num_workers"):
-        backends.pyav()
-    monkeypatch.setitem(sys.modules, "av", sys)
-    backends._warn_beside_pyav.cache_clear()
-    assert backends.decord() is None  # videos are read with OpenCV
-
-
-def test_pyav_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"pip install 'paddletsm\[av\]'"):
-        READERS.build("VideoDecoder", {"backend": "pyav"})
-
-
-def test_other_decoder(tmp_path: Path) -> None:
-    video, folder = tmp_path / "a.avi", tmp_path / "frames"
-    video.touch()
-    folder.mkdir()
-    for backend, other in (("decord", "opencv"), ("opencv", "decord")):
-        for name in ("VideoDecoder", "FrameDecoder"):
-            decoder = READERS.build(name, {"backend": backend})
-            assert decoder.alternative(Sample(str(video), 0, 0)).backend == other
-    assert decoder.alternative(Sample(str(folder), 0, 0)) is None
 
 
 def numbered(count: int, height: int, width: int) -> np.ndarray:

@@ -237,6 +237,21 @@ def test_auto_takes_what_is_there(artefact_dir: Path, monkeypatch: pytest.Monkey
     assert choose_engine(both, "auto", device="gpu") == ("paddle", "pdmodel")
     with pytest.raises(ConfigError, match=r"openvino is not installed; pip install 'paddletsm"):
         choose_engine(both, "openvino")
+    with pytest.raises(ConfigError, match=r"in int8 with openvino, onnxruntime alone.*not on 'gpu"):
+        choose_engine(both, "auto", "int8", device="gpu")
+
+
+@pytest.mark.parametrize("engine", ["auto", "paddle"])
+def test_a_missing_int8_engine_names_the_extras(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from paddletsm.deploy import engines
+
+    monkeypatch.setattr(engines, "is_installed", lambda name: name == "paddle")
+    both = type("Both", (), {"formats": ("pdmodel", "int8"), "model_name": "m"})
+    remedy = r"pip install 'paddletsm\[openvino\]' or pip install 'paddletsm\[onnx\]'"
+    with pytest.raises(ConfigError, match=remedy):
+        choose_engine(both, engine, "int8")
 
 
 @pytest.mark.parametrize("formats", [["onxx"], []])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import paddle
 import pytest
 
@@ -15,7 +16,7 @@ import paddletsm
 from paddletsm.deploy import online_form, read_artefact
 from paddletsm.deploy.online_export import StreamFacts, export_online
 from paddletsm.errors import ConfigError, DataError, ExportError
-from paddletsm.models import MobileNetV2TSM, Recognizer2D, ResNetTSM, TSMHead
+from paddletsm.models import Recognizer2D
 from paddletsm.models.streaming import to_streaming
 from tests.unit.deploy.conftest import LABELS, NUM_SEG, SIZE, make_model, make_spec
 
@@ -56,34 +57,6 @@ def stream(folder: Path) -> paddletsm.StreamPredictor:
     return paddletsm.StreamPredictor(folder, threads=1)
 
 
-def make_network(name: str) -> Recognizer2D:
-    if name == "r18":
-        return make_model(shift_mode="online")
-    paddle.seed(0)
-    backbone = (
-        ResNetTSM(50, 0.125, NUM_SEG, shift_mode="online")
-        if name == "r50"
-        else MobileNetV2TSM(0.5, NUM_SEG, shift_mode="online")
-    )
-    model = Recognizer2D(backbone, TSMHead(len(LABELS), backbone.out_channels, std=0.05))
-    model.eval()
-    return model
-
-
-@pytest.mark.parametrize("name", ["r18", "r50", "mobilenetv2"])
-def test_exported_frames_equal_the_models(name: str, tmp_path: Path) -> None:
-    model = make_network(name)
-    frames = np.random.default_rng(3).standard_normal((5, 3, SIZE, SIZE), np.float32)
-    expected = eager(model, frames)
-    scale = float(np.abs(expected).max())
-    model.head.fc.weight.set_value(model.head.fc.weight / scale)
-    model.head.fc.bias.set_value(model.head.fc.bias / scale)
-    out = export(model, tmp_path / "out")
-    found = paddletsm.StreamPredictor(out, threads=1).logits(frames)
-    np.testing.assert_allclose(found, expected / scale, rtol=0, atol=1e-4)
-    assert np.ptp(found, axis=0).max() > 1e-3, "the frames are not told apart"
-
-
 def test_inference_yml_states_the_stream(folder: Path, online: Recognizer2D) -> None:
     artefact = read_artefact(folder)
     assert artefact.is_online
@@ -101,6 +74,25 @@ def test_inference_yml_states_the_stream(folder: Path, online: Recognizer2D) -> 
     assert artefact.parity["max_abs_difference"] <= artefact.parity["allowed"]
 
 
+def test_inference_yml_names_files_and_outputs_of_each_format(
+    online: Recognizer2D, tmp_path: Path
+) -> None:
+    folder = export(online, tmp_path / "out", formats=("onnx", "pdmodel"))
+    artefact = read_artefact(folder)
+    assert artefact.formats == ("onnx", "pdmodel")
+    assert set(artefact.network_files) == {"tiny.onnx", "tiny.pdmodel", "tiny.pdiparams"}
+    for form, network in artefact.networks.items():
+        assert len(network["outputs"]) == len(set(network["outputs"])) == 1 + len(artefact.state)
+        assert network["parity"]["max_abs_difference"] <= network["parity"]["allowed"], form
+    graph = onnx.load(folder / "tiny.onnx").graph
+    inputs = {item.name: item for item in graph.input}
+    assert list(inputs) == ["frame", *(item.name for item in artefact.state)]
+    assert all(item.type.tensor_type.shape.dim[0].dim_param for item in inputs.values())
+    assert [item.name for item in graph.output] == artefact.networks["onnx"]["outputs"]
+    assert [item.output for item in artefact.state] == artefact.networks["onnx"]["outputs"][1:]
+    assert artefact.output.name == artefact.networks["onnx"]["outputs"][0]
+
+
 def test_the_model_is_left_as_it_was(tmp_path: Path) -> None:
     model = make_model(shift_mode="online")
     model.train()
@@ -116,11 +108,27 @@ def test_the_model_is_left_as_it_was(tmp_path: Path) -> None:
 def test_a_copy_that_differs_is_not_written(
     online: Recognizer2D, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exact = online_form._like
-    monkeypatch.setattr(online_form, "_like", lambda conv, weight: exact(conv, weight * 1.01))
+
+    def wrong(self: online_form._Exchange, x: paddle.Tensor) -> paddle.Tensor:
+        return self.slot.exchange(x) * 1.01
+
+    monkeypatch.setattr(online_form._Exchange, "forward", wrong)
     with pytest.raises(ExportError, match="differs from the model by"):
         export(online, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("formats", [["int8"], ["pdmodel", "json"], ["onx"]])
+def test_formats_that_streams_do_not_have(
+    online: Recognizer2D, tmp_path: Path, formats: list[str]
+) -> None:
+    with pytest.raises(ConfigError, match="--online exports the formats pdmodel, onnx, not"):
+        export(online, tmp_path / "out", formats=formats)
+
+
+def test_layers_that_are_nhwc_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="data_format NCHW"):
+        export(make_model(shift_mode="online", data_format="NHWC"), tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -141,6 +149,13 @@ def test_export_refuses(
 def test_an_offline_network_is_refused(model: Recognizer2D, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="shift_mode: online"):
         export(model, tmp_path / "out")
+
+
+def test_a_clip_so_short_that_no_camera_is_fast_enough(
+    online: Recognizer2D, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="4 frames / clip_seconds must be from"):
+        export(online, tmp_path / "out", facts=StreamFacts(1e-6))
 
 
 @pytest.mark.parametrize("facts", [(0.0, None), (float("nan"), None), (1.0, 0)])

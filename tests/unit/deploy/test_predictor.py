@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from paddletsm.data import Pipeline
 from paddletsm.data.sampling import Sampler
 from paddletsm.deploy import Predictor
+from paddletsm.deploy import engine as engine_module
 from paddletsm.deploy.engine import EngineOptions, PaddleEngine, default_threads
 from paddletsm.errors import ConfigError, DataError, ExportError
 from paddletsm.models import Recognizer2D
@@ -229,18 +231,21 @@ def _files(folder: Path) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("stage", ["_config", "_run"])
-def test_without_onednn_where_it_cannot_run(
+@pytest.mark.parametrize("has_openvino", [True, False])
+def test_without_kernels_that_cannot_run_the_network(
     artefact_dir: Path,
     predictor: Predictor,
     monkeypatch: pytest.MonkeyPatch,
     stage: str,
+    has_openvino: bool,
 ) -> None:
+    monkeypatch.setattr(engine_module, "has_openvino", lambda: has_openvino)
     original = getattr(PaddleEngine, stage)
     clips = random_clips(2)
     expected = predictor.logits(clips)
 
     def failing(engine: PaddleEngine, *args: Any) -> Any:
-        if engine.uses_mkldnn:
+        if engine.kernels != "Paddle":
             raise RuntimeError("Error Message Summary:\nUnavailableError: no such instruction")
         return original(engine, *args)
 
@@ -254,13 +259,31 @@ def test_without_onednn_where_it_cannot_run(
     engine = PaddleEngine(*_files(artefact_dir), EngineOptions())
     logits = [engine.run(clips) for _ in range(3)][-1]
     np.testing.assert_allclose(logits, expected, atol=1e-4)
-    assert len(said) == 1
-    assert "UnavailableError: no such instruction" in said[0]
+    names = ["OpenVINO", "oneDNN"] if has_openvino else ["oneDNN"]
+    assert [text.split()[0] for text in said] == names
+    assert all("UnavailableError: no such instruction" in text for text in said)
+    assert engine.kernels == "Paddle"
+
+
+def test_paddles_openvino_runs_the_network_and_leaves_no_file(
+    artefact_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not engine_module.has_openvino():
+        pytest.skip("this build of Paddle holds no OpenVINO")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    engine = PaddleEngine(*_files(artefact_dir), EngineOptions())
+    onednn = PaddleEngine(*_files(artefact_dir), EngineOptions(openvino=False))
+    assert (engine.kernels, onednn.kernels) == ("OpenVINO", "oneDNN")
+    clips = random_clips(3)
+    for part in (clips, clips[:1], clips[:2]):
+        np.testing.assert_allclose(engine.run(part), onednn.run(part), atol=1e-4)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_onednn_can_be_turned_off(artefact_dir: Path, predictor: Predictor) -> None:
     plain = Predictor(artefact_dir, mkldnn=False)
-    assert not plain.engine.uses_mkldnn
+    assert plain.engine.kernels == "Paddle"
     clips = random_clips(2)
     np.testing.assert_allclose(plain.logits(clips), predictor.logits(clips), atol=1e-4)
 

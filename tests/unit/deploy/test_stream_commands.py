@@ -31,7 +31,7 @@ ALWAYS = ["--threshold", "0.01", "--release", "0.005", "--min_duration", "0"]
 def online_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Expects 8 frames per second."""
     folder = tmp_path_factory.mktemp("inference") / "online"
-    return export(make_model(shift_mode="online"), folder)
+    return export(make_model(shift_mode="online"), folder, formats=("pdmodel", "onnx"))
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,10 @@ def test_a_cut_file_is_told_and_its_events_are_kept(
     [
         (["-i", "missing.avi"], "does not exist"),
         (["-i", "{video}", "--output", "e.txt"], ".jsonl"),
-        (["-i", "{video}", "--fps", "0"], "--fps"),
+        (["-i", "{video}", "--fps", "0"], "--fps must be from"),
+        (["-i", "{video}", "--fps", "1e9"], "--fps must be from 0.001 to 1000"),
+        (["-i", "{video}", "--engine", "openvno"], "did you mean 'openvino'"),
+        (["-i", "{video}", "--engine", "onnxruntime", "--device", "gpu"], "leave the device out"),
         (["-i", "{video}", "--threshold", "2"], "threshold"),
         (["-i", "{video}", "--silent", "jumb"], "did you mean 'jump'"),
         (["-i", "{video}", "--retries", "-2"], "--retries"),
@@ -121,6 +124,32 @@ def test_wrong_input_is_refused(
     assert code == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.glob("e.*"))
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino", "auto"])
+def test_every_engine_finds_the_same_events(
+    online_dir: Path, video: Path, engine: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = []
+    for name in ("paddle", engine):
+        assert run(online_dir, "-i", video, "--engine", name, *ALWAYS) == 0
+        printed = capsys.readouterr()
+        found.append([json.loads(line) for line in printed.out.splitlines()])
+    assert f"({'onnxruntime' if engine == 'auto' else engine})" in printed.err
+    assert len(found[0]) == len(found[1]) > 0
+    for one, other in zip(*found, strict=True):
+        assert one.pop("score") == pytest.approx(other.pop("score"), abs=1e-3)
+        assert one == other
+
+
+def test_an_engine_without_a_file_of_the_model_is_told(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = export(make_model(shift_mode="online"), tmp_path / "m")
+    assert run(folder, "-i", video, "--engine", "onnxruntime") == 2
+    assert "export it again with --format pdmodel onnx" in capsys.readouterr().err
+    assert run(folder, "-i", video, "--engine", "auto", "--max_seconds", "60") == 0
+    assert "paddle" in capsys.readouterr().err
 
 
 def test_a_model_of_unknown_rate_asks_for_it(
@@ -181,7 +210,7 @@ def test_timeline_of_a_streaming_model(
     online_dir: Path, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "t"
-    words = ["--model_dir", online_dir, "-i", video, "--timeline", out, *ALWAYS]
+    words = ["--model_dir", online_dir, "-i", video, "--timeline", out, "--engine", "auto", *ALWAYS]
     assert predict_command.main(list(map(str, words))) == 0
     assert lines(out / "long clip.jsonl")
     picture = cv2.imread(str(out / "long clip.png"))
@@ -247,7 +276,11 @@ def test_timeline_options_are_checked(
         ),
         (artefact_dir, ["--clip_seconds", "1"], "needs --timeline"),
         (artefact_dir, ["--timeline", out, "--smooth", "3"], "--clip_seconds"),
+        (artefact_dir, ["--timeline", out, "--clip_seconds", "1e-9"], "its seconds must be from"),
         (online_dir, ["--timeline", out, "--clip_seconds", "1"], "single frames"),
+        (online_dir, ["--timeline", out, "--precision", "int8"], "runs in fp32"),
+        (online_dir, ["--timeline", out, "--engine", "opnvino"], "did you mean 'openvino'"),
+        (online_dir, ["--timeline", out, "--fps", "1e9"], "--fps must be from"),
     ]
     for folder, words, message in cases:
         arguments = ["--model_dir", str(folder), "-i", str(video), *words]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def test_the_same_model_passes(
     row = record["table"]["pdmodel, paddle"]
     assert 0 < row["logits"]["difference"] < row["logits"]["allowed"] <= 1e-3
     assert set(record["table"]["inference.yml"]) == set(verify_module.STAGES[:3])
-    assert record["table"]["decord, OpenCV"]["decoded pixels"]["difference"] == 0
+    assert record["table"]["decoder, OpenCV"]["decoded pixels"]["difference"] == 0
 
 
 def test_drawn_clips_and_no_configuration(
@@ -132,6 +133,41 @@ def test_another_pipeline_is_found_at_its_stage(
     # The networks are the same all the same, and that is told too.
     row = next(line for line in printed.splitlines() if line.startswith("pdmodel"))
     assert row.split()[2] != "*"
+
+
+@pytest.mark.parametrize(
+    ("part", "changed", "words"),
+    [
+        ("backbone", {"shift_div": 4}, "MODEL.backbone.shift_div: 4, but the exported model has 8"),
+        ("backbone", {"depth": 34}, "MODEL.backbone.depth: 34, but the exported model has 18"),
+        ("backbone", {"name": "ResNet"}, "MODEL.backbone.name: ResNet, but .* has ResNetTSM"),
+        ("head", {"num_classes": 7}, "MODEL.head.num_classes: 7, but the exported model has 5"),
+        ("backbone", {"shift_div": 8, "partial_bn": True}, None),
+        ("head", {"drop_ratio": 0.1, "num_classes": None}, None),
+    ],
+)
+def test_a_configuration_of_another_network_is_refused_by_its_key(
+    run: Path,
+    videos: list[Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    part: str,
+    changed: dict[str, Any],
+    words: str | None,
+) -> None:
+    content = copy.deepcopy(config_of(make_spec()))
+    content["MODEL"][part].update(changed)
+    content["DATASET"]["class_names"] = list(LABELS)
+    path = tmp_path / "other.yaml"
+    path.write_text(yaml.safe_dump(content))
+    assert verify(run, videos[:1], "-c", str(path)) == (0 if words is None else 2)
+    printed = capsys.readouterr().err
+    assert re.search(words or "^$", printed)
+    # As config.yaml beside the weights it would not even be read for the network.
+    weights = shutil.copy(run / "run" / "tiny.pdparams", tmp_path)
+    path.rename(tmp_path / "config.yaml")
+    code = verify(run, videos[:1], weights=Path(weights))
+    assert code == (0 if words is None else 2)
 
 
 def test_other_pixels_are_found(

@@ -41,6 +41,7 @@ class NoiseData:
     """Stands in for a ClipDataset."""
 
     samples = SAMPLES
+    pipeline = SimpleNamespace(target_size=32)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -61,13 +62,15 @@ class NoiseLoader:
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> MakeRun:
-    """A run of overrides; frozen=True keeps batch norm and dropout out of it."""
+    """A run of overrides; frozen=True keeps batch norm out of it, drop_ratio lets dropout in."""
 
-    def make(*overrides: str, frozen: bool = False, **fields: object) -> Setup:
+    def make(
+        *overrides: str, frozen: bool = False, drop_ratio: float = 0.0, **fields: object
+    ) -> Setup:
         paddle.seed(0)
         config = load_config(CONFIG, ["DATASET.batch_size=4", *overrides])
         net = ResNetTSM(depth=18, width=0.125, num_seg=4, norm_eval=frozen)
-        model = Recognizer2D(net, TSMHead(3, net.out_channels, drop_ratio=0.0))
+        model = Recognizer2D(net, TSMHead(3, net.out_channels, drop_ratio))
         optimizer = build_optimizer(model, config)
         optimizer.set_lr(0.1)
         run = Setup(

@@ -15,6 +15,7 @@ from paddle import nn
 
 from paddletsm.data import BalancedSampling, Sample
 from paddletsm.engine.ema import Ema
+from paddletsm.engine.narrate import describe
 from paddletsm.engine.optim import parameter_multipliers
 from paddletsm.engine.published import published_weights
 from paddletsm.engine.setup import Setup, TrainOptions, _compiled, class_weights, prepare
@@ -22,7 +23,7 @@ from paddletsm.engine.step import split_rows, train_step
 from paddletsm.errors import ConfigError
 from paddletsm.models import Recognizer2D, ResNetTSM, TSMHead
 from paddletsm.models.losses import classification_loss
-from tests.unit.engine.conftest import MakeRun, noise, noise_batch
+from tests.unit.engine.conftest import MakeRun, NoiseLoader, noise, noise_batch
 
 
 def values_of(run: Setup) -> dict[str, np.ndarray]:
@@ -148,6 +149,32 @@ def test_balanced_class_weights(make_run: MakeRun) -> None:
         config = make_run(f"MODEL.class_weights={stated}", "MODEL.head.num_classes=3").config
         with pytest.raises(ConfigError, match=r"class_weights.*3 weights"):
             class_weights(config, labels)
+
+
+def test_the_log_names_the_smallest_and_largest_weight(
+    make_run: MakeRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels = [0] * 6 + [1] * 2 + [3] * 4
+    samples = [Sample(f"{i}.avi", label, i) for i, label in enumerate(labels)]
+    overrides = ("MODEL.head.num_classes=4", "DATASET.class_names=[walk, jump, sit, wave]")
+    balanced, loader = BalancedSampling(samples), NoiseLoader()
+    loader.dataset.samples = balanced.samples
+    run = make_run(*overrides, train_loader=loader, balanced=balanced)
+    caplog.set_level("INFO", "paddletsm")
+    describe(run)
+    assert "a clip comes 0.667 (walk, 6 clips) to 2 (jump, 2 clips) times" in caplog.text
+    assert "class_weights" not in caplog.text
+
+    loader.dataset.samples = tuple(samples)
+    weights = class_weights(make_run(*overrides, "MODEL.class_weights=balanced").config, labels)
+    caplog.clear()
+    describe(make_run(*overrides, train_loader=loader, class_weights=weights))
+    assert "counts 0.667 (walk, 6 clips) to 2 (jump, 2 clips) times" in caplog.text
+    assert "sampling" not in caplog.text
+
+    caplog.clear()
+    describe(make_run(*overrides, train_loader=loader, class_weights=paddle.ones([4])))
+    assert "counts 1 (every class) times" in caplog.text
 
 
 def test_balanced_sampling_draws_classes_alike_and_copies_by_new_ids() -> None:

@@ -2,65 +2,30 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from pathlib import Path
+import dataclasses
 
 import numpy as np
-import paddle
 import pytest
 
-from paddletsm.builders import load_config
 from paddletsm.data import Batch, Failure
-from paddletsm.engine import step as step_module
 from paddletsm.engine.distributed import World
-from paddletsm.engine.optim import build_optimizer, build_schedule
-from paddletsm.engine.results import MetricsLog
-from paddletsm.engine.setup import Setup, TrainOptions
+from paddletsm.engine.setup import Setup
 from paddletsm.engine.step import train_step
-from paddletsm.models import Recognizer2D, ResNetTSM, TSMHead
-
-CONFIG = Path(__file__).resolve().parents[3] / "configs/tsm_motion.yaml"
+from paddletsm.models import Recognizer2D
+from tests.unit.engine.conftest import MakeRun, noise_batch
 
 
 @pytest.fixture
-def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
-    """A run without loaders: enough for single steps."""
-    paddle.seed(0)
-    config = load_config(CONFIG)
-    net = ResNetTSM(depth=18, width=0.125, num_seg=8)
-    model = Recognizer2D(net, TSMHead(3, net.out_channels))
-    optimizer = build_optimizer(model, config)
-    optimizer.set_lr(0.1)
-
-    def dummy(setup: Setup) -> tuple[paddle.Tensor, paddle.Tensor]:
-        return paddle.zeros([1, 8, 3, 32, 32]), paddle.zeros([1], "int64")
-
-    monkeypatch.setattr(step_module, "_dummy_batch", dummy)
-    return Setup(
-        config=config,
-        options=TrainOptions(),
-        world=World(),
-        device="cpu",
-        folder=tmp_path,
-        model=model,
-        network=model,
-        optimizer=optimizer,
-        scaler=None,
-        schedule=build_schedule(config, 10, 8),
-        train_loader=None,
-        valid_loader=None,
-        log=MetricsLog(tmp_path / "metrics.jsonl"),
-    )
+def setup(make_run: MakeRun) -> Setup:
+    return make_run(drop_ratio=0.8)
 
 
 def batch(clips: int, failed: int = 0) -> Batch:
-    rng = np.random.default_rng(0)
-    return Batch(
-        clips=rng.standard_normal((clips, 1, 8, 3, 32, 32), np.float32) if clips else None,
-        labels=np.zeros(clips, np.int64),
-        ids=np.arange(clips),
-        failed=tuple(Failure(9, "x.avi", "x.avi: broken") for _ in range(failed)),
-        wait_s=0.0,
-    )
+    failures = tuple(Failure(9, "x.avi", "x.avi: broken") for _ in range(failed))
+    if not clips:
+        none = np.zeros(0, np.int64)
+        return Batch(None, none, none, failures, 0.0)
+    return dataclasses.replace(noise_batch(np.arange(clips)), failed=failures)
 
 
 def values_of(model: Recognizer2D) -> dict[str, np.ndarray]:

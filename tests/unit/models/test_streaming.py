@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import paddle
 import pytest
@@ -21,14 +23,15 @@ NETWORKS = {
     "r50": lambda: ResNetTSM(50, 0.25, SEGMENTS, shift_mode="online"),
     "r101": lambda: ResNetTSM(101, 0.125, SEGMENTS, shift_mode="online", shift_div=4),
     "mobilenetv2": lambda: MobileNetV2TSM(num_seg=SEGMENTS, shift_mode="online"),
+    "mobilenetv2-thirds": lambda: MobileNetV2TSM(0.5, SEGMENTS, 3, shift_mode="online"),
 }
 
 
-def build(name: str) -> Recognizer2D:
+def build(make: Callable[[], Backbone]) -> Recognizer2D:
     """Statistics and classifier away from their flat initial values, logits of about 1."""
     paddle.seed(1)
     rng = np.random.default_rng(1)
-    backbone = NETWORKS[name]()
+    backbone = make()
     model = Recognizer2D(backbone, TSMHead(CLASSES, backbone.out_channels, std=0.3))
     for key, tensor in model.state_dict().items():
         if key.endswith("_mean"):
@@ -67,7 +70,7 @@ def streamed(streaming: StreamingRecognizer, x: paddle.Tensor) -> np.ndarray:
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def model(request: pytest.FixtureRequest) -> Recognizer2D:
-    return build(request.param)
+    return build(NETWORKS[request.param])
 
 
 def test_every_frame_has_the_logits_of_the_causal_network(model: Recognizer2D) -> None:
@@ -105,7 +108,7 @@ def test_the_state_is_the_fold_of_each_shifted_block(model: Recognizer2D) -> Non
 
 
 def test_training_the_model_on_does_not_touch_the_stream() -> None:
-    model = build("r18")
+    model = build(NETWORKS["r18"])
     streaming = paddletsm.to_streaming(model)
     x = clips(1)
     before = streamed(streaming, x)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from paddletsm.prepare import check_labels
 from paddletsm.prepare.check_labels import direction_findings, label_findings, out_of_range
 
 SOURCES = {"train": "train.txt", "valid": "val.txt"}
@@ -49,22 +48,6 @@ def test_labels_out_of_range() -> None:
     assert out_of_range([0, 3, 1, 9], 3) == [1, 3]
     assert out_of_range([0, 3], None) == []
     assert out_of_range([1, 2, 3], 3) == []  # one-based: said once, not for each clip
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["Swiping Left", "SwipingRight", "turn_left", "move-right", "rolling clockwise", "leftwards",
-     "Turning Hand Counterclockwise", "spin counter-clockwise", "anti clockwise", "left_handed"],
-)  # fmt: skip
-def test_names_that_tell_a_direction(name: str) -> None:
-    assert check_labels.tells_direction(name)
-
-
-@pytest.mark.parametrize(
-    "name", ["Bright lights", "upright", "cleft", "copyrighting", "Archery", "Aright", "wright"]
-)
-def test_names_that_do_not(name: str) -> None:
-    assert not check_labels.tells_direction(name)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from paddletsm.cli.prepare import main
 from paddletsm.prepare.extract_frames import FrameSize, extract_all, extract_frames
 from paddletsm.utils.locks import locked
 from tests.conftest import REPO, random_frames, write_video
+from tests.unit.data.mp4_edits import edit
 
 FRAMES = 240
 
@@ -90,6 +91,13 @@ def test_killed_in_the_middle_and_resumed(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [f"clap_{k}" for k in range(4)]
     assert all(len(list(path.iterdir())) == FRAMES for path in folder.iterdir())
     assert (folder / "clap_0/img_00001.jpg").stat().st_mtime_ns == kept
+
+
+def test_a_video_that_was_cut(tmp_path: Path) -> None:
+    """Its file holds frames from before the cut; no player shows them, and none is missing."""
+    whole = write_video(tmp_path / "a.mp4", random_frames(40), codec="mp4v")
+    cut = edit(whole, tmp_path / "b.mp4", length=1250)  # ms, of 5 s
+    assert extract_frames(cut, tmp_path / "frames") == (10, True)
 
 
 def test_two_runs_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

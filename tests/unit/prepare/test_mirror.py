@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paddletsm.prepare.mirror import MirrorPolicy, mirror_policy
+from paddletsm.prepare.mirror import MirrorPolicy, mirror_policy, tells_direction
 
 CASES = [
     (["walk", "run"], (), ()),
@@ -29,3 +29,30 @@ def test_names(
     names: list[str], pairs: tuple[tuple[int, int], ...], alone: tuple[int, ...]
 ) -> None:
     assert mirror_policy(names) == MirrorPolicy(pairs, alone)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Swiping Left", "SwipingRight", "turn_left", "move-right", "rolling clockwise", "leftwards",
+     "Turning Hand Counterclockwise", "spin counter-clockwise", "anti clockwise", "left_handed",
+     "leftmost", "rotate ccw", "acw", "left-hand side", "向左转", "逆时针转"],
+)  # fmt: skip
+def test_names_that_tell_a_direction(name: str) -> None:
+    assert tells_direction(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Bright lights",
+        "upright",
+        "cleft",
+        "copyrighting",
+        "Archery",
+        "Aright",
+        "wright",
+        "leftover",
+    ],
+)
+def test_names_that_do_not(name: str) -> None:
+    assert not tells_direction(name)

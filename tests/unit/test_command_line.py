@@ -1,0 +1,146 @@
+# Copyright (c) 2026 The paddletsm authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What all commands share: options of the same name and meaning, and what --help says of them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+
+from paddletsm.cli import benchmark
+from paddletsm.cli.common import (
+    add_common_arguments,
+    add_override_argument,
+    check_target,
+    make_parser,
+    run_command,
+)
+from paddletsm.cli.entry import COMMANDS, main
+from paddletsm.errors import ConfigError
+
+REPO = Path(__file__).resolve().parents[2]
+MOTION = str(REPO / "configs/tsm_motion.yaml")
+INT8 = ["export", "-c", MOTION, "--random_weights", "--format", "int8"]
+
+HELPS = [
+    *([name] for name in COMMANDS),
+    *(["benchmark", name] for name in benchmark._COMMANDS),
+    *(["prepare", name] for name in ("browse", "folder", "motion", "ucf101")),
+]
+
+
+def help_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--help"])
+    assert ended.value.code == 0
+    return " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("words", HELPS, ids=" ".join)
+def test_help_shows_no_empty_default(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "(default: )" not in help_of(words, capsys)
+
+
+def test_the_help_of_benchmark_names_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = help_of(["benchmark"], capsys)
+    assert f"commands: {', '.join(benchmark._COMMANDS)};" in shown
+
+
+@pytest.mark.parametrize("words", [["train"], ["verify"], ["check"], ["benchmark", "model"]])
+def test_overrides_read_alike(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    shown = help_of(words, capsys)
+    assert (
+        "-o KEY.SUB=VALUE, --override KEY.SUB=VALUE replace a value of the configuration; "
+        "repeatable" in shown
+    )
+
+
+def test_overrides_add_up() -> None:
+    def parse(*flags: str) -> argparse.Namespace:
+        parser = make_parser("x", "y")
+        add_override_argument(parser, *flags)
+        return parser.parse_args(["--override", "a=1", "--override", "b.c=2"])
+
+    assert parse().override == parse("--override").override == ["a=1", "b.c=2"]
+    parser = make_parser("x", "y")
+    add_override_argument(parser, "--override")
+    with pytest.raises(SystemExit):
+        parser.parse_args(["-o", "a=1"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["benchmark", "modle"],
+            r"unknown command 'modle'; did you mean 'model'\?",
+        ),
+        (["benchmark", "model", "-c", MOTION, "--engines", "foo"], "--engines: 'foo' is unknown"),
+        (["benchmark", "model", "-c", MOTION, "--json", "{here}"], "--json .*: is a folder"),
+        (["benchmark", "model", "-c", MOTION, "--png", "{file}/a.png"], "--png .*is not a folder"),
+        (["browse", "-c", MOTION, "--out", "{file}/a.png"], "--out .*file is not a folder"),
+        (["export", "-c", MOTION, "--max_drop", "3"], "--max_drop needs --format int8"),
+        (["export", "-c", MOTION, "--calibration", "a"], "--calibration needs --format int8"),
+        ([*INT8, "--max_drop", "nan"], "--max_drop must lie in 0 to 100"),
+        ([*INT8, "--calibration_clips", "0"], "--calibration_clips must be at least 1"),
+        (["verify", "-w", "{file}", "--tolerance", "inf"], "--tolerance must be finite and not"),
+        (["verify", "-w", "{file}", "--min_cosine", "nan"], r"--min_cosine must lie in \[-1, 1\]"),
+        (["verify", "-w", "{file}", "--min_agreement", "101"], r"must lie in \[0, 100\], not 101"),
+        (["verify", "-w", "{here}"], "a folder, not a weights file"),
+        (["report", "{file}"], "file: is a file, no run folder$"),
+        (["suggest", "{here}", "--memory", "inf"], "--memory must be above 0"),
+        (["suggest", "{here}", "--name", "../x"], "--name must be a plain file name, not '../x'"),
+        (["suggest", "{here}", "--name", ""], "--name must be a plain file name, not ''"),
+        (["suggest", "{here}", "--pretrained", "{file}"], "file: not a weights file by its ext"),
+        (["suggest", "{here}", "--pretrained", "{here}"], "a folder, not a weights file"),
+        (["suggest", "{here}", "--out", "{file}/x.yaml"], "--out .*file is not a folder"),
+        (["predict", "-i", "{file}", "--threshold", "0.7"], "--threshold needs --timeline"),
+        (["predict", "-i", "{file}", "--timeline_format", "srt"], "--timeline_format needs --time"),
+        (
+            ["predict", "-i", "{file}", "--model_dir", "{file}"],
+            "is a file, not an artefact folder; ",
+        ),
+        (["train", "-c", "{here}"], "cannot read config file .*: it is a folder$"),
+        (["train", "-c", "{binary}"], "cannot read config file .*: it is not UTF-8 text$"),
+        (
+            ["train", "-c", MOTION, "-o", "epochs=100000000000"],
+            r"100000000000 \(int\) is out of",
+        ),
+    ],
+)
+def test_wrong_words_are_refused_by_name(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("some text")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\xfd")
+    paths = {"here": tmp_path, "file": tmp_path / "file", "binary": tmp_path / "binary"}
+    assert main([word.format(**paths) for word in words]) == 2
+    shown = capsys.readouterr().err
+    assert re.search(message, shown, re.MULTILINE), shown
+    assert "Traceback" not in shown
+
+
+def test_a_target_may_lie_in_folders_that_are_made_later(tmp_path: Path) -> None:
+    assert check_target("--out", str(tmp_path / "a/b/c.png")) == tmp_path / "a/b/c.png"
+    with pytest.raises(ConfigError, match="is a folder; name a file"):
+        check_target("--out", str(tmp_path))
+
+
+def test_a_file_in_the_way_of_a_folder_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+
+    parser = make_parser("x", "y")
+    add_common_arguments(parser)
+
+    def make(name: str) -> int:
+        return run_command(parser, lambda args: (tmp_path / name).mkdir(exist_ok=True) or 0, [])
+
+    assert make("file") == 2
+    assert "file: is a file, where a folder is needed" in capsys.readouterr().err
+    assert make("file/folder") == 2
+    assert "file/folder: a part of this path is a file" in capsys.readouterr().err
