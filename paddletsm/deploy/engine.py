@@ -123,7 +123,9 @@ class PaddleEngine:
         if self.options.device != "cpu" or not self.options.mkldnn:
             return [PLAIN]
         is_readable = self._files[0].suffix == ".pdmodel"
-        if self.options.openvino and is_readable and has_openvino():
+        # It binds its threads to cores, those of several processes to the same ones.
+        is_alone = os.environ.get("PADDLE_LOCAL_SIZE", "1") == "1"
+        if self.options.openvino and is_readable and is_alone and has_openvino():
             return [OPENVINO, ONEDNN, PLAIN]
         return [ONEDNN, PLAIN]
 

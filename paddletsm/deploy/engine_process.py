@@ -17,6 +17,7 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,10 +44,18 @@ class EngineProcess:
         engine: name of the engine, see ``choose_engine``.
         precision: "fp32" or "int8".
         options: of the engine.
+        cores: numbers of the cores it may use; none: any. OpenVINO binds its threads to cores, in
+            every process to the same ones unless each has its own.
     """
 
     def __init__(
-        self, folder: Path, *, engine: str, precision: str, options: EngineOptions
+        self,
+        folder: Path,
+        *,
+        engine: str,
+        precision: str,
+        options: EngineOptions,
+        cores: Sequence[int] = (),
     ) -> None:
         self._artefact = read_artefact(folder)
         self._setup = json.dumps(
@@ -55,6 +64,7 @@ class EngineProcess:
                 "engine": engine,
                 "precision": precision,
                 "options": dataclasses.asdict(options),
+                "cores": list(cores),
             }
         )
         self._process: subprocess.Popen[bytes] | None = None
@@ -141,6 +151,8 @@ def serve(setup_text: str) -> None:
     os.dup2(2, 1)  # whatever a library prints must not get among the answers
     setup = json.loads(setup_text)
     folder = Path(setup["folder"])
+    if setup["cores"]:
+        os.sched_setaffinity(0, setup["cores"])
     try:
         artefact = read_artefact(folder)
         engine = make_engine(

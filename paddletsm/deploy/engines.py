@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -171,8 +172,8 @@ def make_engines(
             for _ in range(count)
         ]
     processes = [
-        EngineProcess(folder, engine=name, precision=precision, options=options)
-        for _ in range(count)
+        EngineProcess(folder, engine=name, precision=precision, options=options, cores=cores)
+        for cores in _shares_of_cores(count)
     ]
     try:
         for process in processes:
@@ -184,6 +185,15 @@ def make_engines(
             process.close()
         raise
     return list(processes)
+
+
+def _shares_of_cores(count: int) -> list[list[int]]:
+    """Cores of each of ``count`` processes; none where they cannot be bound or are too few."""
+    try:
+        cores = sorted(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        cores = []
+    return [cores[i::count] if len(cores) >= count else [] for i in range(count)]
 
 
 def open_engine(name: str, paths: Sequence[Path], options: EngineOptions) -> Engine:
