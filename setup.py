@@ -58,6 +58,7 @@ setup(
             "av>=14.2,<20",
             "onnx>=1.16,<2",
             "onnxruntime>=1.18,<2",
+            "openvino>=2024.4",
         ],
     },
     entry_points={"console_scripts": ["paddletsm=paddletsm.cli.entry:main"]},
