@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddletsm.cli.common import EXIT_OK, add_override_argument
+from paddletsm.cli.common import EXIT_OK, add_override_argument, whole
 from paddletsm.data.backends import NO_PYAV, has_pyav
 from paddletsm.errors import ConfigError
+from paddletsm.utils.threads import most_threads
 
 if TYPE_CHECKING:
     from paddletsm.benchmarks.data import LoaderSpeed, StageTimes
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "340x256, written to a temporary folder, and the videos among FILE",
     )
     parser.add_argument(
-        "--soak", type=int, metavar="N", help="read N clips in a loop and tell the memory"
+        "--soak", type=whole(1), metavar="N", help="read N clips in a loop and tell the memory"
     )
     parser.add_argument(
         "--backend",
@@ -59,11 +60,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "installed, else decord, else OpenCV",
     )
     parser.add_argument(
-        "--workers", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="of the loaders"
+        "--workers",
+        type=whole(0, most_threads()),
+        nargs="+",
+        default=[0, 1, 2],
+        metavar="N",
+        help="of the loaders",
     )
-    parser.add_argument("--batch_size", type=int, default=8, metavar="N", help="of the loaders")
-    parser.add_argument("--num", type=int, default=48, metavar="N", help="clips of one measurement")
-    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="medians are of these")
+    for name, default, text in (
+        ("--batch_size", 8, "of the loaders"),
+        ("--num", 48, "clips of one measurement"),
+        ("--rounds", 7, "medians are of these"),
+    ):
+        parser.add_argument(name, type=whole(1), default=default, metavar="N", help=text)
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
@@ -79,12 +88,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    for name in ("batch_size", "num", "rounds", "soak"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise ConfigError(f"--{name} must be 1 or more, not {value}")
-    if min(args.workers) < 0:
-        raise ConfigError(f"--workers must be 0 or more, not {min(args.workers)}")
     if args.config and (args.files or args.clips):
         raise ConfigError("clips come from --config or from FILE, not from both")
     if args.compare and args.config:

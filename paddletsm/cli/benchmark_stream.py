@@ -12,7 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddletsm.cli.common import EXIT_OK, add_override_argument, check_target
+from paddletsm.cli.common import (
+    EXIT_OK,
+    add_override_argument,
+    add_threads_argument,
+    check_target,
+    parse_seconds,
+    whole,
+)
 from paddletsm.errors import ConfigError
 from paddletsm.utils.io import write_atomic
 from paddletsm.utils.text import listing, nearest, plural
@@ -35,11 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="of paddle, onnxruntime, openvino; default: those that are installed",
     )
-    parser.add_argument("--threads", type=int, help="default: the cores this process may use")
-    parser.add_argument("--rounds", type=int, default=15, help="frames and a clip in turn")
+    add_threads_argument(parser, "--threads")
+    parser.add_argument(
+        "--rounds", type=whole(1), default=15, metavar="N", help="frames and a clip in turn"
+    )
     parser.add_argument(
         "--soak",
-        type=float,
+        type=parse_seconds,
         metavar="SEC",
         help="then push a generated stream of this length, through the first engine",
     )
@@ -62,13 +71,9 @@ def run_stream(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: wrong configuration or options.
     """
-    from paddletsm.deploy.engine import check_threads
     from paddletsm.deploy.stream.clock import checked_fps
 
-    if args.rounds < 1 or (args.soak is not None and not args.soak > 0):
-        raise ConfigError("--rounds and --soak must be above 0")
     checked_fps(args.fps)
-    check_threads(args.threads)
     if args.json:
         check_target("--json", args.json)
     engines = _engines(args.engine)

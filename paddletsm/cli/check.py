@@ -18,7 +18,9 @@ from paddletsm.cli.common import (
     add_override_argument,
     check_target,
     make_parser,
+    parse_seconds,
     run_command,
+    whole,
 )
 from paddletsm.config import Config
 from paddletsm.data import FORMATS
@@ -38,6 +40,7 @@ from paddletsm.prepare.check_findings import ERROR, Finding
 from paddletsm.prepare.check_fix import class_names_path, clean_targets, write_clean
 from paddletsm.prepare.check_page import write_page
 from paddletsm.prepare.groups import RULES, check_rule
+from paddletsm.utils.disk import problem_of
 from paddletsm.utils.io import write_atomic
 from paddletsm.utils.text import plural
 from paddletsm.utils.threads import usable_cores
@@ -64,9 +67,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--suffix", help="'.avi' that paths lack, or the frames' 'img_{:05}.jpg'")
     parser.add_argument(
-        "--num_seg", type=_positive, metavar="N", help="frames a clip needs; 8, or the config's"
+        "--num_seg", type=whole(1), metavar="N", help="frames a clip needs; 8, or the config's"
     )
-    parser.add_argument("--num_classes", type=_positive, metavar="N", help="labels must be below N")
+    parser.add_argument("--num_classes", type=whole(1), metavar="N", help="labels must be below N")
     parser.add_argument(
         "--class_names", metavar="FILE", help="one class name per line, the first of label 0"
     )
@@ -78,13 +81,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--workers",
-        type=_positive,
+        type=whole(1),
         metavar="N",
         default=usable_cores(),
         help="processes that decode",
     )
     parser.add_argument(
-        "--timeout", type=_seconds, metavar="SEC", default=60.0, help="limit for one clip"
+        "--timeout", type=parse_seconds, metavar="SEC", default=60.0, help="limit for one clip"
     )
     parser.add_argument(
         "--quick",
@@ -101,22 +104,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--strict", action="store_true", help="exit 1 for warnings, too")
     add_common_arguments(parser)
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 on, not {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds above 0, not {text!r}")
-    return value
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -333,7 +320,7 @@ def _write_files(args: argparse.Namespace, report: CheckReport) -> None:
         try:
             write_atomic(args.json, as_json(report).encode())
         except OSError as err:
-            raise DataError(f"--json {args.json}: cannot be written: {err}") from err
+            raise DataError(f"--json {args.json}: cannot be written: {problem_of(err)}") from err
         print(f"written: {args.json}")
     if args.html:
         write_page(report, args.html)

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from paddletsm.errors import ConfigError, PaddleTSMError
+from paddletsm.utils.disk import problem_of
 from paddletsm.utils.logging import configure_logging
 from paddletsm.utils.text import nearest
+from paddletsm.utils.threads import most_threads
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
@@ -80,6 +82,25 @@ def add_override_argument(
     )
 
 
+def add_switch(
+    group: argparse._ActionsContainer, name: str, *, default: bool | None, help: str
+) -> None:
+    """Add an option that reads ``--x``, ``--x True`` and ``--x 0`` alike."""
+    group.add_argument(
+        name, type=parse_bool, nargs="?", const=True, default=default, metavar="BOOL", help=help
+    )
+
+
+def add_threads_argument(group: argparse._ActionsContainer, flag: str = "--cpu_threads") -> None:
+    """Add the number of threads that a network computes with."""
+    group.add_argument(
+        flag,
+        type=whole(1, most_threads()),
+        metavar="N",
+        help="default: the cores this process may use",
+    )
+
+
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of every command."""
     parser.add_argument(
@@ -120,16 +141,8 @@ def run_command(
         if args.debug:
             traceback.print_exc()
         where = f"{err.filename}: " if err.filename else ""
-        print(f"{parser.prog}: error: {where}{_problem(err)}", file=sys.stderr)
+        print(f"{parser.prog}: error: {where}{problem_of(err)}", file=sys.stderr)
         return EXIT_USAGE
-
-
-def _problem(err: OSError) -> str:
-    if isinstance(err, FileExistsError) and os.path.isfile(err.filename or ""):
-        return "is a file, where a folder is needed"
-    if isinstance(err, NotADirectoryError):
-        return "a part of this path is a file, not a folder"
-    return str(err.strerror or err)
 
 
 def check_target(option: str, target: str) -> Path:
@@ -165,6 +178,41 @@ def parse_bool(text: str) -> bool:
     if lowered in ("0", "false", "no", "off"):
         return False
     raise argparse.ArgumentTypeError(f"expected True or False, not {text!r}")
+
+
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """``type`` of an option that is a whole number from ``least`` to ``most``: ``type=whole(1)``.
+
+    Its errors, and those of ``parse_seconds``, name the option as the user has typed it, where the
+    functions behind a command name their arguments.
+    """
+    wanted = f"from {least} on" if most is None else f"from {least} to {most}"
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least or (most is not None and value > most):
+            raise argparse.ArgumentTypeError(f"expected a whole number {wanted}, not {text!r}")
+        return value
+
+    return read
+
+
+def parse_seconds(text: str) -> float:
+    """``type`` of an option that is a finite time above 0.
+
+    Raises:
+        argparse.ArgumentTypeError: anything else.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, not {text!r}")
+    return value
 
 
 def check_device(device: str | None) -> None:

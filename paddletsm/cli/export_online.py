@@ -8,6 +8,7 @@ import argparse
 import statistics
 from typing import TYPE_CHECKING
 
+from paddletsm.cli.common import parse_seconds, whole
 from paddletsm.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -28,14 +29,14 @@ def add_online_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--clip_seconds",
-        type=float,
+        type=parse_seconds,
         metavar="SEC",
         help="length of a training clip, whose num_seg frames give the rate of the stream; "
         f"default: the median of up to {_CLIPS} training videos, where they are at hand",
     )
     group.add_argument(
         "--average_frames",
-        type=int,
+        type=whole(1),
         metavar="K",
         help="predictions average the logits of the last K frames; default: num_seg",
     )

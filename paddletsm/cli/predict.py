@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from paddletsm.cli.common import (
     add_common_arguments,
+    add_switch,
+    add_threads_argument,
     make_parser,
-    parse_bool,
     run_command,
+    whole,
 )
 from paddletsm.cli.predict_run import add_run_arguments, choose_instances, run_predictions
 from paddletsm.cli.timeline import (
@@ -45,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--model_dir",
         help=f"folder of an exported model; default: the newest one under {_DEFAULT_ROOT}/",
     )
-    parser.add_argument("--top_k", type=int, default=5, help="number of classes to name")
+    parser.add_argument("--top_k", type=whole(1), default=5, help="number of classes to name")
     parser.add_argument("--device", help="cpu, gpu or gpu:N; default: cpu")
     parser.add_argument(
         "--engine",
@@ -53,15 +55,15 @@ def build_parser() -> argparse.ArgumentParser:
         help="paddle, openvino, onnxruntime, or auto: the fastest that has a file of this model",
     )
     parser.add_argument("--precision", default="fp32", help="fp32 or int8")
-    parser.add_argument("--batch_size", type=int, default=1, help="views per forward pass")
-    parser.add_argument("--cpu_threads", type=int, help="default: the cores this process may use")
-    _add_switch(
+    parser.add_argument("--batch_size", type=whole(1), default=1, help="views per forward pass")
+    add_threads_argument(parser)
+    add_switch(
         parser,
         "--enable_openvino",
         default=True,
         help="with the engine paddle: the OpenVINO that Paddle 3 brings, faster than oneDNN",
     )
-    _add_switch(
+    add_switch(
         parser,
         "--enable_mkldnn",
         default=True,
@@ -74,8 +76,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     same.add_argument("--model_file", help=".pdmodel (or .json) file: names the model's folder")
     same.add_argument("--params_file", help=".pdiparams file of the same folder")
-    _add_switch(same, "--use_gpu", default=None, help="the same as --device gpu, or cpu")
-    _add_switch(same, "--use_tensorrt", default=False, help="TensorRT on a GPU")
+    add_switch(same, "--use_gpu", default=None, help="the same as --device gpu, or cpu")
+    add_switch(same, "--use_tensorrt", default=False, help="TensorRT on a GPU")
     add_run_arguments(parser)
     add_timeline_arguments(parser)
     add_common_arguments(parser)
@@ -87,15 +89,6 @@ def main(argv: list[str] | None = None) -> int:
     return run_command(build_parser(), _predict, argv)
 
 
-def _add_switch(
-    group: argparse._ActionsContainer, name: str, *, default: bool | None, help: str
-) -> None:
-    """Add an option that reads ``--x``, ``--x True`` and ``--x 0`` alike."""
-    group.add_argument(
-        name, type=parse_bool, nargs="?", const=True, default=default, metavar="BOOL", help=help
-    )
-
-
 def _predict(args: argparse.Namespace) -> int:
     # Imported here so that --help answers without NumPy.
     from paddletsm.deploy.inputs import collect_named
@@ -103,14 +96,14 @@ def _predict(args: argparse.Namespace) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # names that the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     check_timeline_arguments(args)
-    if args.top_k < 1:
-        raise ConfigError(f"--top_k must be at least 1, not {args.top_k}")
     folder, artefact = find_model(args)
     clips = collect_named(args.input_file, takes_frames=_takes_frames(artefact))
     print(f"model: {artefact.model_name} ({folder})")
     if args.timeline is not None:
         paths = [clip.path for clip in clips]
-        return run_timeline(args, artefact, paths, lambda: _open(args, folder, 1), folder)
+        return run_timeline(
+            args, artefact, paths, lambda: _open(args, folder, 1), folder, device=_device(args)
+        )
     return run_predictions(args, artefact, folder, clips, lambda count: _open(args, folder, count))
 
 

@@ -13,9 +13,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddletsm.cli.common import EXIT_FAILED, EXIT_OK, process_rank
+from paddletsm.cli.common import EXIT_FAILED, EXIT_OK, parse_seconds, process_rank, whole
 from paddletsm.errors import ConfigError
 from paddletsm.utils.text import plural
+from paddletsm.utils.threads import most_threads
 
 if TYPE_CHECKING:
     from paddletsm.deploy import Artefact, Prediction, Predictor
@@ -39,19 +40,19 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--num_workers",
-        type=int,
+        type=whole(0, most_threads()),
         metavar="N",
         help="processes that read clips; default: none for a few clips, else half the cores",
     )
     group.add_argument(
         "--instances",
-        type=int,
+        type=whole(1, most_threads()),
         metavar="N",
         help="copies of the network that compute at the same time and share the threads; default: "
         f"1, and for {_MANY_CLIPS} clips or more one per core, up to {_MOST_INSTANCES}",
     )
     group.add_argument(
-        "--timeout", type=float, default=60.0, metavar="SEC", help="for reading one clip"
+        "--timeout", type=parse_seconds, default=60.0, metavar="SEC", help="for reading one clip"
     )
 
 

@@ -18,9 +18,12 @@ from paddletsm.cli.common import (
     EXIT_FAILED,
     EXIT_OK,
     add_common_arguments,
+    add_switch,
+    add_threads_argument,
     make_parser,
-    parse_bool,
+    parse_seconds,
     run_command,
+    whole,
 )
 from paddletsm.errors import ConfigError
 from paddletsm.utils.text import listing, plural
@@ -54,10 +57,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--realtime", action="store_true", help="read a file at its own rate, drop late frames"
     )
-    parser.add_argument("--max_seconds", type=float, metavar="SEC", help="end after so long a time")
+    parser.add_argument(
+        "--max_seconds", type=parse_seconds, metavar="SEC", help="end after so long a time"
+    )
     parser.add_argument(
         "--retries",
-        type=int,
+        type=whole(-1),
         default=10,
         help="attempts in a row to open a camera or URL again; -1: for ever",
     )
@@ -69,20 +74,12 @@ def build_parser() -> argparse.ArgumentParser:
         default="paddle",
         help="paddle, onnxruntime, openvino, or auto: the fastest that has a file of this model",
     )
-    run.add_argument("--cpu_threads", type=int, help="default: the cores this process may use")
+    add_threads_argument(run)
     for name, meaning in (
         ("--enable_openvino", "with the engine paddle: the OpenVINO that Paddle 3 brings"),
         ("--enable_mkldnn", "oneDNN kernels on the CPU; False: Paddle's own alone"),
     ):
-        run.add_argument(
-            name,
-            type=parse_bool,
-            nargs="?",
-            const=True,
-            default=True,
-            metavar="BOOL",
-            help=meaning,
-        )
+        add_switch(run, name, default=True, help=meaning)
     add_common_arguments(parser)
     return parser
 
@@ -95,7 +92,7 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--smooth",
-        type=int,
+        type=whole(1),
         metavar="K",
         help="average the logits of the last K frames; default: as the model was trained",
     )
@@ -150,7 +147,6 @@ def _stream(args: argparse.Namespace) -> int:
     from paddletsm.deploy.stream.sources import RetryRules, open_source
     from paddletsm.deploy.stream.writers import EventWriter, as_json
 
-    _check(args)
     network = StreamPredictor(
         args.model_dir or newest_online(_DEFAULT_ROOT),
         device=args.device,
@@ -266,13 +262,6 @@ def _rate(stated: float | None, of_model: float | None) -> float:
             "--clip_seconds)"
         )
     return checked_fps(fps, "the rate of this model" if stated is None else "--fps")
-
-
-def _check(args: argparse.Namespace) -> None:
-    if args.max_seconds is not None and not args.max_seconds > 0:
-        raise ConfigError(f"--max_seconds must be above 0, not {args.max_seconds:g}")
-    if args.retries < -1:
-        raise ConfigError(f"--retries must be -1 or more, not {args.retries}")
 
 
 def _views(args: argparse.Namespace, source: FileSource | LiveSource, fps: float) -> list[View]:

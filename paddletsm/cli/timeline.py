@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddletsm.cli.common import EXIT_FAILED, EXIT_OK
+from paddletsm.cli.common import EXIT_FAILED, EXIT_OK, parse_seconds, whole
 from paddletsm.cli.stream import StopFlag, add_event_arguments, event_rules, stop_on_signals
 from paddletsm.errors import ConfigError, DataError
 from paddletsm.utils.text import plural
@@ -41,13 +41,13 @@ def add_timeline_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--timeline_format", default="jsonl", choices=["jsonl", "csv", "srt"])
     group.add_argument(
         "--clip_seconds",
-        type=float,
+        type=parse_seconds,
         metavar="SEC",
         help="length of the clips that slide over the video: that of the training clips",
     )
     group.add_argument(
         "--timeline_stride",
-        type=int,
+        type=whole(1),
         metavar="FRAMES",
         help="sampled frames between two clips; default: a quarter of a clip",
     )
@@ -57,12 +57,17 @@ def add_timeline_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_timeline_arguments(args: argparse.Namespace) -> None:
-    """Refuse options that have an effect only with ``--timeline``.
+    """Refuse options that have an effect only with ``--timeline``, or only without.
 
     Raises:
         ConfigError: see above.
     """
     if args.timeline is not None:
+        for option in ("output", "resume"):
+            if getattr(args, option):
+                raise ConfigError(
+                    f"--{option} is for results of whole clips; --timeline DIR writes its own files"
+                )
         return
     for option in _EVENT_OPTIONS:
         if getattr(args, option) != args.event_defaults[option]:
@@ -75,6 +80,8 @@ def run_timeline(
     paths: Sequence[str],
     make_predictor: Callable[[], Predictor],
     folder: Path,
+    *,
+    device: str,
 ) -> int:
     """Write the timelines of videos.
 
@@ -84,11 +91,15 @@ def run_timeline(
         paths: video files.
         make_predictor: opens an offline model.
         folder: of the model.
+        device: of an online model.
 
     Returns:
         Exit code: 0; 1 where a video failed; 130 or 143 after a signal.
     """
-    factory = _network_factory(args, artefact, make_predictor, folder)
+    if artefact.is_online:
+        factory = _streams(args, folder, device)
+    else:
+        factory = _sliding_clips(args, artefact, make_predictor)
     taken: set[str] = set()
     failed = 0
     with stop_on_signals() as should_stop:
@@ -104,34 +115,42 @@ def run_timeline(
     return EXIT_FAILED if failed else EXIT_OK
 
 
-def _network_factory(
-    args: argparse.Namespace,
-    artefact: Artefact,
-    make_predictor: Callable[[], Predictor],
-    folder: Path,
+def _streams(
+    args: argparse.Namespace, folder: Path, device: str
 ) -> Callable[[FileSource], Network]:
-    """What makes the network for a video: a stream, or clips that slide."""
+    """The network of an online model, which takes each video's frames one by one."""
+    from paddletsm.deploy.stream.clock import checked_fps
     from paddletsm.deploy.stream.predictor import StreamPredictor
+
+    if args.fps is not None:
+        checked_fps(args.fps)
+    for option in ("clip_seconds", "timeline_stride"):
+        if getattr(args, option) is not None:
+            raise ConfigError(f"--{option}: this model takes single frames, not clips")
+    if args.precision != "fp32":
+        raise ConfigError(
+            f"--precision {args.precision}: a model that takes single frames runs in fp32"
+        )
+    if args.use_tensorrt:
+        raise ConfigError("--use_tensorrt: a model that takes single frames runs without it")
+    stream = StreamPredictor(
+        folder,
+        device=device,
+        threads=args.cpu_threads,
+        mkldnn=args.enable_mkldnn,
+        openvino=args.enable_openvino,
+        engine=args.engine,
+        average_frames=args.smooth,
+    )
+    return lambda source: stream
+
+
+def _sliding_clips(
+    args: argparse.Namespace, artefact: Artefact, make_predictor: Callable[[], Predictor]
+) -> Callable[[FileSource], Network]:
+    """What lets the clips of an offline model slide over a video."""
     from paddletsm.deploy.timeline import SlidingPredictor, clip_seconds_of
 
-    if artefact.is_online:
-        for option in ("clip_seconds", "timeline_stride"):
-            if getattr(args, option) is not None:
-                raise ConfigError(f"--{option}: this model takes single frames, not clips")
-        if args.precision != "fp32":
-            raise ConfigError(
-                f"--precision {args.precision}: a model that takes single frames runs in fp32"
-            )
-        stream = StreamPredictor(
-            folder,
-            device=args.device or "cpu",
-            threads=args.cpu_threads,
-            mkldnn=args.enable_mkldnn,
-            openvino=args.enable_openvino,
-            engine=args.engine,
-            average_frames=args.smooth,
-        )
-        return lambda source: stream
     for option in ("fps", "smooth"):
         if getattr(args, option) is not None:
             raise ConfigError(

@@ -20,12 +20,13 @@ from paddletsm.cli.common import (
     EXIT_OK,
     add_common_arguments,
     add_override_argument,
+    add_threads_argument,
     make_parser,
     run_command,
+    whole,
 )
 from paddletsm.errors import ConfigError, DataError
 from paddletsm.utils.text import listing, plural
-from paddletsm.utils.threads import most_threads
 
 if TYPE_CHECKING:
     from paddletsm.config import Config
@@ -69,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--num_clips",
-        type=int,
+        type=whole(1),
         metavar="N",
         help=f"compare the first N clips; default: all of INPUT, else {_DEFAULT_CLIPS}",
     )
@@ -87,7 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="PERCENT",
         help="of clips to which int8 gives the same class",
     )
-    parser.add_argument("--cpu_threads", type=int, help="default: the cores this process may use")
+    add_threads_argument(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     add_common_arguments(parser)
     return parser
@@ -133,8 +134,6 @@ def _verify(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     from paddletsm.utils.weight_files import check_weights_file
 
-    if args.num_clips is not None and args.num_clips < 1:
-        raise ConfigError(f"--num_clips must be at least 1, not {args.num_clips}")
     if args.tolerance is not None and not 0 <= args.tolerance < math.inf:
         raise ConfigError(f"--tolerance must be finite and not negative, not {args.tolerance}")
     for option, least, most in (("min_cosine", -1, 1), ("min_agreement", 0, 100)):
@@ -142,11 +141,6 @@ def _check(args: argparse.Namespace) -> None:
             raise ConfigError(
                 f"--{option} must lie in [{least}, {most}], not {getattr(args, option)}"
             )
-    if args.cpu_threads is not None and not 1 <= args.cpu_threads <= most_threads():
-        raise ConfigError(
-            f"--cpu_threads must be at least 1 and at most {most_threads()} here, not "
-            f"{args.cpu_threads}"
-        )
     check_weights_file(args.weights)
 
 

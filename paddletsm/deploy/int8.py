@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paddletsm.deploy.engine import Engine, EngineOptions
-from paddletsm.deploy.engines import OnnxRuntimeEngine
+from paddletsm.deploy.onnx_engines import OnnxRuntimeEngine
 from paddletsm.deploy.onnx_export import import_onnx
 from paddletsm.errors import DataError, ExportError
 from paddletsm.metrics import average_views

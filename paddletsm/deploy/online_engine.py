@@ -20,14 +20,8 @@ import numpy as np
 
 from paddletsm.deploy.artefact import Artefact
 from paddletsm.deploy.engine import EngineOptions, PaddleEngine
-from paddletsm.deploy.engines import (
-    AUTO,
-    ENGINES,
-    OnnxRuntimeEngine,
-    OpenVinoEngine,
-    choose_engine,
-    is_installed,
-)
+from paddletsm.deploy.engines import AUTO, ENGINES, choose_engine, is_installed
+from paddletsm.deploy.onnx_engines import OnnxRuntimeEngine, OpenVinoEngine
 from paddletsm.errors import DataError
 
 # For one frame at a time another engine is the fastest than for clips.
@@ -272,7 +266,8 @@ class _OpenVinoOnline(_InPlaceEngine, OpenVinoEngine):
     def _step(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         names = input_names(len(inputs) - 1)
         with self._running():
-            found = self._compiled(dict(zip(names, inputs, strict=True)))
+            network = self._compiled_for(len(inputs[0]))
+            found = network(dict(zip(names, inputs, strict=True)))
             return [np.array(found[number]) for number in range(len(inputs))]
 
     def bind(
@@ -280,7 +275,8 @@ class _OpenVinoOnline(_InPlaceEngine, OpenVinoEngine):
     ) -> Callable[[], None]:
         from openvino import Tensor
 
-        request = self._compiled.create_infer_request()
+        with self._running():
+            request = self._compiled_for(len(inputs[0])).create_infer_request()
         for name, array in zip(input_names(len(inputs) - 1), inputs, strict=True):
             request.set_tensor(name, Tensor(array, shared_memory=True))
         for number, array in enumerate(outputs):

@@ -25,9 +25,8 @@ from paddletsm.deploy.engine import EngineOptions
 from paddletsm.deploy.engines import ENGINES, is_installed
 from paddletsm.deploy.export import versions
 from paddletsm.deploy.formats import (
-    PARITY_RELATIVE,
-    PARITY_TOLERANCE,
     check_formats,
+    checked_difference,
     input_spec,
     network_files,
 )
@@ -324,17 +323,7 @@ def _parity(plain: StreamingRecognizer, engine: OnlineEngine) -> dict[str, float
             expected.append(logits.numpy())
     together, alone = _run(engine, frames), _run(engine, frames[:, :1])
     wanted = np.stack(expected)
-    difference = max(
-        float(np.abs(together - wanted).max()), float(np.abs(alone - wanted[:, :1]).max())
-    )
-    allowed = max(PARITY_TOLERANCE, PARITY_RELATIVE * float(np.abs(wanted).max()))
-    if not difference <= allowed:  # NaN fails too
-        raise ExportError(
-            f"the exported network differs from the model by {difference:.3g} (allowed: "
-            f"{allowed:.3g}), so nothing was written; check the weights for infinite values, or "
-            "try another version of Paddle"
-        )
-    return {"max_abs_difference": difference, "allowed": allowed}
+    return checked_difference((together, wanted), (alone, wanted[:, :1]))
 
 
 def _run(engine: OnlineEngine, frames: np.ndarray) -> np.ndarray:

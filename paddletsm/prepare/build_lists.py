@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from paddletsm.errors import DataError
+from paddletsm.utils.disk import problem_of
 from paddletsm.utils.io import nearest_file, write_atomic
 from paddletsm.utils.text import nearest
 
@@ -20,17 +21,22 @@ def read_lines(path: Path) -> list[tuple[str, str]]:
     Raises:
         DataError: missing, unreadable or empty file.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as err:
-        raise DataError(f"{path}: no such file{nearest_file(path)}") from err
-    except (OSError, UnicodeDecodeError) as err:
-        raise DataError(f"{path}: cannot be read as text: {err}") from err
-    lines = enumerate(text.splitlines(), 1)
+    lines = enumerate(_read_text(path).splitlines(), 1)
     rows = [(f"{path}:{number}", line.strip()) for number, line in lines if line.strip()]
     if not rows:
         raise DataError(f"{path}: the file is empty")
     return rows
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as err:
+        raise DataError(f"{path}: no such file{nearest_file(path)}") from err
+    except UnicodeDecodeError as err:
+        raise DataError(f"{path}: is not UTF-8 text; name another file, or convert it") from err
+    except OSError as err:
+        raise DataError(f"{path}: cannot be read: {problem_of(err)}") from err
 
 
 def read_json(path: Path) -> Any:
@@ -40,11 +46,7 @@ def read_json(path: Path) -> Any:
         DataError: missing, unreadable, or no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as err:
-        raise DataError(f"{path}: no such file{nearest_file(path)}") from err
-    except (OSError, UnicodeDecodeError) as err:
-        raise DataError(f"{path}: cannot be read as text: {err}") from err
+        return json.loads(_read_text(path))
     except json.JSONDecodeError as err:
         raise DataError(f"{path}:{err.lineno}: no valid JSON: {err.msg}; incomplete?") from err
 
@@ -171,5 +173,5 @@ def write_text(path: Path, lines: Iterable[str]) -> Path:
     try:
         write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
     except OSError as err:
-        raise DataError(f"{path}: cannot be written: {err}") from err
+        raise DataError(f"{path}: cannot be written: {problem_of(err)}") from err
     return path

@@ -14,6 +14,7 @@ from paddletsm.prepare import check_scan
 from paddletsm.prepare.check import CheckReport, Source
 from paddletsm.prepare.check_findings import ERROR, Finding
 from paddletsm.prepare.check_labels import label_name
+from paddletsm.utils.disk import problem_of
 from paddletsm.utils.html import Raw, escape, image, page, table
 from paddletsm.utils.io import write_atomic
 from paddletsm.utils.text import plural
@@ -34,7 +35,7 @@ def write_page(report: CheckReport, path: str | Path) -> None:
     try:
         write_atomic(path, make_page(report).encode())
     except OSError as err:
-        raise DataError(f"{path}: cannot be written: {err}") from err
+        raise DataError(f"{path}: cannot be written: {problem_of(err)}") from err
 
 
 def make_page(report: CheckReport) -> str:

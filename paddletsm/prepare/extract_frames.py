@@ -16,6 +16,7 @@ from paddletsm.data.container import inspect_container
 from paddletsm.data.video_files import may_hide
 from paddletsm.errors import DataError
 from paddletsm.prepare.pool import map_in_threads
+from paddletsm.utils.disk import problem_of
 
 FRAME_NAME = "img_{:05d}.jpg"
 JPEG_QUALITY = 95
@@ -123,7 +124,8 @@ def extract_frames(video: Path, folder: Path, *, size: FrameSize | None = None) 
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as err:
-        raise DataError(f"{folder}: the frames of {video} cannot be written: {err}") from err
+        problem = problem_of(err)
+        raise DataError(f"{folder}: the frames of {video} cannot be written: {problem}") from err
     return count, True
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from paddletsm.data.backends import opencv
 from paddletsm.errors import ConfigError, DataError
 from paddletsm.prepare.motion_scene import CLASS_NAMES, MIN_SIZE, render_clip
+from paddletsm.utils.disk import problem_of
 from paddletsm.utils.text import listing
 
 SPLITS = ("train", "val", "test")
@@ -108,7 +109,7 @@ def prepare_motion(
                 out.rename(Path(scratch) / "old")
             fresh.rename(out)
     except OSError as err:
-        raise DataError(f"{out}: the data set cannot be written: {err}") from err
+        raise DataError(f"{out}: the data set cannot be written: {problem_of(err)}") from err
     return True
 
 

@@ -5,7 +5,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -123,6 +127,62 @@ def test_wrong_words_are_refused_by_name(
     assert "Traceback" not in shown
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["predict", "-i", "a", "--timeout", "nan"], "--timeout: expected seconds above 0, not"),
+        (["predict", "-i", "a", "--timeout", "inf"], "--timeout: expected seconds above 0, not"),
+        (["predict", "-i", "a", "--cpu_threads", "0"], "--cpu_threads: expected a whole number"),
+        (["predict", "-i", "a", "--cpu_threads", "100000"], "--cpu_threads: expected a whole"),
+        (["predict", "-i", "a", "--top_k", "0"], "--top_k: expected a whole number from 1 on"),
+        (["predict", "-i", "a", "--batch_size", "2.5"], "--batch_size: expected a whole number"),
+        (["predict", "-i", "a", "--num_workers", "-1"], "--num_workers: expected a whole number"),
+        (["predict", "-i", "a", "--instances", "0"], "--instances: expected a whole number from 1"),
+        (["predict", "-i", "a", "--clip_seconds", "0"], "--clip_seconds: expected seconds above"),
+        (["predict", "-i", "a", "--timeline_stride", "0"], "--timeline_stride: expected a whole"),
+        (["stream", "-i", "0", "--smooth", "0"], "--smooth: expected a whole number from 1 on"),
+        (["stream", "-i", "0", "--cpu_threads", "x"], "--cpu_threads: expected a whole number"),
+        (["stream", "-i", "0", "--max_seconds", "0"], "--max_seconds: expected seconds above 0"),
+        (["stream", "-i", "0", "--retries", "-2"], "--retries: expected a whole number from -1 on"),
+        (["export", "-c", MOTION, "--online", "--clip_seconds", "0"], "--clip_seconds: expected"),
+        (["export", "-c", MOTION, "--average_frames", "0"], "--average_frames: expected a whole"),
+        (["verify", "-w", "a", "--cpu_threads", "0"], "--cpu_threads: expected a whole number"),
+        (["verify", "-w", "a", "--num_clips", "0"], "--num_clips: expected a whole number"),
+        (["check", "a", "--timeout", "-1"], "--timeout: expected seconds above 0, not '-1'"),
+        (["check", "a", "--workers", "0"], "--workers: expected a whole number from 1 on, not '0'"),
+        (["benchmark", "stream", "-c", MOTION, "--threads", "0"], "--threads: expected a whole"),
+        (["benchmark", "stream", "-c", MOTION, "--rounds", "0"], "--rounds: expected a whole"),
+        (["benchmark", "stream", "-c", MOTION, "--soak", "inf"], "--soak: expected seconds above"),
+        (["benchmark", "data", "a", "--workers", "1", "-1"], "--workers: expected a whole number"),
+        (["benchmark", "data", "a", "--batch_size", "0"], "--batch_size: expected a whole number"),
+        (["benchmark", "data", "a", "--num", "0"], "--num: expected a whole number from 1 on"),
+        (["prepare", "ucf101", "--workers", "0"], "--workers: expected a whole number from 1 on"),
+    ],
+)
+def test_numbers_are_refused_by_the_name_of_their_option(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert f"error: argument {message}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("script", ["main.py", "tools/predict.py", "tools/check_data.py"])
+def test_an_interrupt_while_a_command_is_imported_is_one_line(script: str, tmp_path: Path) -> None:
+    """Python ends by the signal, which a shell shows as 130."""
+    (tmp_path / "argparse.py").write_text("raise KeyboardInterrupt\n")
+    done = subprocess.run(
+        [sys.executable, str(REPO / script), "-c", MOTION],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr == f"{Path(script).name}: interrupted\n"
+
+
 def test_a_target_may_lie_in_folders_that_are_made_later(tmp_path: Path) -> None:
     assert check_target("--out", str(tmp_path / "a/b/c.png")) == tmp_path / "a/b/c.png"
     with pytest.raises(ConfigError, match="is a folder; name a file"):
@@ -141,6 +201,6 @@ def test_a_file_in_the_way_of_a_folder_is_told(
         return run_command(parser, lambda args: (tmp_path / name).mkdir(exist_ok=True) or 0, [])
 
     assert make("file") == 2
-    assert "file: is a file, where a folder is needed" in capsys.readouterr().err
+    assert "file: a file is where a folder is needed" in capsys.readouterr().err
     assert make("file/folder") == 2
     assert "file/folder: a part of this path is a file" in capsys.readouterr().err

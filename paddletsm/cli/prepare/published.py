@@ -10,8 +10,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from paddletsm.cli.common import EXIT_FAILED, EXIT_OK
-from paddletsm.cli.prepare.shared import complain, positive, show_progress
+from paddletsm.cli.common import EXIT_FAILED, EXIT_OK, whole
+from paddletsm.cli.prepare.shared import complain, show_progress
 from paddletsm.errors import ConfigError
 from paddletsm.prepare.extract_frames import JPEG_QUALITY
 from paddletsm.prepare.official import Report, Request, Source, prepare
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, source: Source) -> None:
             help=f"of the extracted frames (JPEG, quality {JPEG_QUALITY})",
         )  # fmt: skip
     parser.add_argument(
-        "--workers", type=positive, metavar="N", help="clips at a time; default: one per core"
+        "--workers", type=whole(1), metavar="N", help="clips at a time; default: one per core"
     )
     parser.add_argument(
         "--allow_missing",

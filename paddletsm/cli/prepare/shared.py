@@ -1,25 +1,13 @@
 # Copyright (c) 2026 The paddletsm authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the data sets' commands share: options, progress, lists of complaints."""
+"""What the data sets' commands share: progress, lists of complaints."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 _SHOWN = 20  # names that are listed; more would scroll the count away
-
-
-def positive(text: str) -> int:
-    """Read a whole number from 1 on.
-
-    Raises:
-        argparse.ArgumentTypeError: anything else.
-    """
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 on, not {text!r}")
-    return int(text)
 
 
 def complain(what: str, names: Sequence[str]) -> None:

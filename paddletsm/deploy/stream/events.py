@@ -58,7 +58,9 @@ class EventRules:
                 "1, the release not above the threshold"
             )
         if not 0 <= self.min_seconds < float("inf"):
-            raise ConfigError(f"the minimum duration must not be negative: {self.min_seconds:g}")
+            raise ConfigError(
+                f"the minimum duration must be 0 seconds or more, not {self.min_seconds:g}"
+            )
 
 
 class EventDetector:

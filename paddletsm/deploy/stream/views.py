@@ -13,6 +13,7 @@ from paddletsm.data.backends import opencv
 from paddletsm.deploy.predictor import Prediction
 from paddletsm.deploy.stream.events import Event
 from paddletsm.errors import ConfigError
+from paddletsm.utils.disk import problem_of
 
 _LONGEST_HOLD_S = 2.0  # of a frame in an MP4: a camera may be gone for hours
 _ESCAPE, _WINDOW = (27, ord("q")), "paddletsm"
@@ -72,7 +73,7 @@ class VideoFile:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.open("wb").close()
         except OSError as err:
-            raise ConfigError(f"--save_video {path}: cannot be written: {err}") from err
+            raise ConfigError(f"--save_video {path}: cannot be written: {problem_of(err)}") from err
 
     def show(
         self, image: np.ndarray, time: float, prediction: Prediction, event: Event | None

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -15,8 +16,9 @@ from types import TracebackType
 from typing import TextIO
 
 from paddletsm.deploy.stream.events import Event
-from paddletsm.errors import ConfigError
-from paddletsm.utils.text import listing, nearest
+from paddletsm.errors import ConfigError, PaddleTSMError
+from paddletsm.utils.disk import problem_of
+from paddletsm.utils.text import listing, nearest, plural
 
 FORMATS = (".jsonl", ".csv", ".srt")
 _CSV_HEAD = "start,end,label,label_id,score\n"
@@ -33,7 +35,7 @@ class EventWriter:
     """
 
     def __init__(self, path: str | Path) -> None:
-        path = Path(path)
+        self._path = path = Path(path)
         suffix = path.suffix.lower()
         if suffix not in FORMATS:
             raise ConfigError(
@@ -50,18 +52,29 @@ class EventWriter:
             self._file: TextIO = path.open(
                 "w", encoding="utf-8", errors="backslashreplace", newline=""
             )
+            self._append(_CSV_HEAD if suffix == ".csv" else "")
         except OSError as err:
-            raise ConfigError(f"{path}: cannot be written: {err}") from err
-        if suffix == ".csv":
-            self._file.write(_CSV_HEAD)
-            self._file.flush()
+            raise ConfigError(f"{path}: cannot be written: {problem_of(err)}") from err
 
     def write(self, event: Event) -> None:
-        """Append one event and hand it to the disk."""
+        """Append one event and hand it to the disk.
+
+        Raises:
+            PaddleTSMError: the disk is full, or gone.
+        """
+        try:
+            self._append(self._format(self.count + 1, event))
+            os.fsync(self._file.fileno())
+        except OSError as err:
+            raise PaddleTSMError(
+                f"{self._path}: cannot be written any more: {problem_of(err)}; it holds "
+                f"{plural(self.count, 'event')}"
+            ) from err
         self.count += 1
-        self._file.write(self._format(self.count, event))
+
+    def _append(self, text: str) -> None:
+        self._file.write(text)
         self._file.flush()
-        os.fsync(self._file.fileno())
 
     def __enter__(self) -> EventWriter:
         return self
@@ -72,7 +85,9 @@ class EventWriter:
         err: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        # Closing tries once more to write what could not be written.
+        with contextlib.nullcontext() if err is None else contextlib.suppress(OSError):
+            self._file.close()
 
 
 def as_json(event: Event) -> str:

@@ -129,8 +129,6 @@ def test_compare(video: Path, capsys: pytest.CaptureFixture) -> None:
         ([], "say what to read"),
         (["none.avi"], "does not exist"),
         (["x.avi", "-c", "x.yaml"], "not from both"),
-        (["--compare", "--num", "0"], "--num must be 1 or more"),
-        (["x.avi", "--workers", "-1"], "--workers must be 0 or more"),
         (["-c", "x.yaml", "--backend", "auto"], "--backend: the configuration says it"),
     ],
 )

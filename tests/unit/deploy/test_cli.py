@@ -229,7 +229,6 @@ def test_config_names_the_model(project: Path, artefact_dir: Path) -> None:
             ["-i", "{video}", "--params_file", "x/y.pdiparams", "--model_dir", "z"],
             "different folders",
         ),
-        (["-i", "{video}", "--top_k", "0"], "--top_k must be at least 1"),
         (["-i", "{video}", "--output", "out.txt"], "must end in .jsonl or .csv"),
         (["-i", "{video}", "--use_gpu", "--device", "cpu"], "contradicts"),
         (["-i", "{video}", "--device", "gqu"], "did you mean 'gpu'"),

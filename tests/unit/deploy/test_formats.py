@@ -15,11 +15,11 @@ import pytest
 
 from paddletsm.data import Sample
 from paddletsm.deploy import Predictor, read_artefact
-from paddletsm.deploy.engines import ENGINES, choose_engine, is_installed
-from paddletsm.deploy.formats import FORMATS, network_files
+from paddletsm.deploy.engines import ENGINES, choose_engine, is_installed, make_engine
+from paddletsm.deploy.formats import FORMATS, checked_difference, network_files
 from paddletsm.deploy.int8 import Int8Plan, balanced, compare
 from paddletsm.errors import ConfigError, DataError, ExportError
-from paddletsm.models import MobileNetV2TSM, Recognizer2D, TSMHead
+from paddletsm.models import MobileNetV2TSM, Recognizer2D, ResNetTSM, TSMHead, TSNHead
 from tests.conftest import REPO, once
 from tests.unit.deploy.conftest import (
     LABELS,
@@ -86,6 +86,27 @@ def test_inference_yml_tells_what_each_format_is(all_formats: Path) -> None:
     assert accuracy["clips"] == 4
     assert accuracy["drop"] == pytest.approx(accuracy["top1_fp32"] - accuracy["top1_int8"])
     assert accuracy["cosine"] > 0.99
+
+
+@needs_onnx
+def test_the_output_has_the_name_of_the_file(tmp_path: Path) -> None:
+    """OpenVINO leaves out the bias of zeros, and knows the logits by two names."""
+    import onnx
+
+    network = ResNetTSM(18, 0.125, NUM_SEG)
+    model = Recognizer2D(network, TSNHead(len(LABELS), network.out_channels))
+    folder = export(model, tmp_path / "out", formats=["onnx"])
+    (output,) = onnx.load(folder / "tiny.onnx").graph.output
+    assert read_artefact(folder).output.name == output.name
+
+
+def test_a_nan_is_found_wherever_it_is() -> None:
+    good = np.ones((3, 2), np.float32)
+    bad = np.full_like(good, np.nan)
+    assert checked_difference((good, good), (good, good))["max_abs_difference"] == 0
+    for pairs in ([(bad, good), (good, good)], [(good, good), (bad, good)]):
+        with pytest.raises(ExportError, match="differs from the model by nan"):
+            checked_difference(*pairs)
 
 
 @needs_onnx
@@ -273,6 +294,20 @@ def test_missing_package_names_the_extra(
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ConfigError, match=r"pip install 'paddletsm\[onnx\]'"):
         export(model, tmp_path / "out", formats=["onnx"])
+
+
+@needs_onnx
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_batch_may_be_of_any_size_after_one(all_formats: Path, engine: str) -> None:
+    """OpenVINO compiles for a batch of one first."""
+    pytest.importorskip(engine)
+    opened = make_engine(all_formats, read_artefact(all_formats), engine=engine)
+    shape = read_artefact(all_formats).input.shape[1:]
+    clips = np.random.default_rng(1).standard_normal((4, *shape), np.float32)
+    found = [opened.run(clips[:1]), opened.run(clips[1:]), opened.run(clips[:1])]
+    np.testing.assert_allclose(found[2], found[0], rtol=1e-5, atol=1e-5)
+    expected = np.concatenate([opened.run(clip[None]) for clip in clips])
+    np.testing.assert_allclose(np.concatenate(found[:2]), expected, rtol=1e-5, atol=1e-5)
 
 
 @needs_onnx

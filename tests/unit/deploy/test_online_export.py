@@ -151,6 +151,12 @@ def test_an_offline_network_is_refused(model: Recognizer2D, tmp_path: Path) -> N
         export(model, tmp_path / "out")
 
 
+@pytest.mark.parametrize("facts", [{"clip_seconds": 0}, {"average_frames": 0}])
+def test_facts_that_cannot_be(facts: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(facts))} must be"):
+        StreamFacts(**facts)
+
+
 def test_a_clip_so_short_that_no_camera_is_fast_enough(
     online: Recognizer2D, tmp_path: Path
 ) -> None:

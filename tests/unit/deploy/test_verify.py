@@ -265,7 +265,6 @@ def test_a_clip_that_cannot_be_read_is_no_success(
     ("options", "words"),
     [
         (["-w", "{run}/run/tny.pdparams"], "did you mean"),
-        (["-w", "{run}/run/tiny.pdparams", "--num_clips", "0"], "at least 1"),
         (["-w", "{run}/run/tiny.pdparams", "--tolerance", "-1"], "negative"),
         (["-w", "{run}/run/tiny.pdparams", "--protocol", "acurate"], "did you mean 'accurate'"),
         (["-w", "{run}/model/inference.yml"], "inference.yml"),

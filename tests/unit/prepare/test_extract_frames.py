@@ -113,4 +113,4 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     video = write_video(tmp_path / "a.avi", random_frames(3))
     (tmp_path / "out").write_text("a file where the folder should be")
     outcome = extract_all([(video, tmp_path / "out/frames")])[0]
-    assert "cannot be written" in outcome.reason
+    assert outcome.reason.endswith("cannot be written: a part of this path is a file, not a folder")

@@ -155,7 +155,6 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(("argv", "message"), [
     (["motoin"], "did you mean 'motion'"),
     (["motion", "--clip", "3"], "did you mean '--clips'"),
-    (["ucf101", "--workers", "0"], "expected a number from 1 on"),
     ([], "ucf101"),
 ])  # fmt: skip
 def test_wrong_commands(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

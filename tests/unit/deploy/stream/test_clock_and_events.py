@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from paddletsm.deploy.stream.clock import Resampler
 from paddletsm.deploy.stream.events import Event, EventDetector, EventRules
 from paddletsm.deploy.stream.smoothing import Latencies, RunningMean, softmax
 from paddletsm.deploy.stream.writers import EventWriter, as_srt
-from paddletsm.errors import ConfigError
+from paddletsm.errors import ConfigError, PaddleTSMError
 
 LABELS = ("wave", "point", "No gesture")
 
@@ -125,8 +126,8 @@ def test_without_silent_classes_every_class_is_an_event() -> None:
         ({"threshold": 0.3, "release": 0.5}, "release"),
         ({"threshold": 1.1}, "threshold"),
         ({"release": 0.0}, "release"),
-        ({"min_seconds": -1.0}, "negative"),
-        ({"min_seconds": float("nan")}, "negative"),
+        ({"min_seconds": -1.0}, "0 seconds or more, not -1"),
+        ({"min_seconds": float("nan")}, "0 seconds or more, not nan"),
     ],
 )
 def test_rules_that_cannot_be(rules: dict[str, float], message: str) -> None:
@@ -188,8 +189,26 @@ def test_other_formats_and_places_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"did you mean '\.jsonl'"):
         EventWriter(tmp_path / "events.json")
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot be written"):
+    with pytest.raises(ConfigError, match=r"events\.csv: cannot be written: a file is where a fol"):
         EventWriter(tmp_path / "file" / "events.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(ConfigError, match=r"cannot be written: Is a directory; name a file$"):
+        EventWriter(tmp_path / "folder.csv")
+
+
+def test_a_full_disk_is_told_with_what_is_saved(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+
+    def write_two() -> None:
+        with EventWriter(path) as writer:
+            writer.write(EVENTS[0])
+            with open("/dev/full", "w") as full:
+                os.dup2(full.fileno(), writer._file.fileno())
+            writer.write(EVENTS[1])
+
+    with pytest.raises(PaddleTSMError, match=r"any more: No space .*; it holds 1 event$"):
+        write_two()
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 1
 
 
 def test_running_mean_and_quantiles() -> None:
