@@ -145,7 +145,8 @@ def _operator_engine(predictor: Predictor, folder: Path, threads: int) -> Paddle
     layer.eval()
     save_graph(layer, folder / "plain", input_spec(model, (num_seg, height, width)))
     files = (folder / "plain.pdmodel", folder / "plain.pdiparams")
-    return PaddleEngine(*files, EngineOptions(threads=threads))
+    # OpenVINO has no such operator, and would say so.
+    return PaddleEngine(*files, EngineOptions(threads=threads, openvino=False))
 
 
 def _compute(predictor: Predictor, views: Iterator[np.ndarray], instances: int) -> Iterator[object]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -14,10 +15,13 @@ from typing import Any, Literal
 from paddletsm.config import Config
 from paddletsm.config import load_config as read_config
 from paddletsm.data import ClipDataset, Index, Pipeline, build_pipeline, load_index
+from paddletsm.data.mirror import wrong_mirrors
 from paddletsm.data.readers import READERS
 from paddletsm.data.sampling import SAMPLERS
-from paddletsm.data.transforms import TRANSFORMS
+from paddletsm.data.transforms import TRANSFORMS, RandomFlip
 from paddletsm.errors import ConfigError, DataError
+
+logger = logging.getLogger(__name__)
 
 Mode = Literal["train", "valid", "test"]
 
@@ -215,4 +219,27 @@ def build_dataset(config: Config, mode: Mode, *, on_device: bool = False) -> Cli
     spec = (_stated_spec if on_device else pipeline_spec)(config, mode)
     pipeline = build_pipeline(spec, where=_pipeline_place(config, mode))
     pipeline.check_classes(config.MODEL.head.num_classes)
+    if mode == "train":
+        _warn_of_flips(config, pipeline)
     return ClipDataset(index.samples, pipeline, seed=config.seed)
+
+
+def _warn_of_flips(config: Config, pipeline: Pipeline) -> None:
+    """Say which classes a mirror image would turn into others, as far as their names tell."""
+    names = config.DATASET.class_names
+    if not isinstance(names, tuple):
+        return
+    for index, transform in enumerate(pipeline.transforms):
+        if isinstance(transform, RandomFlip) and transform.p > 0:
+            texts = wrong_mirrors(names, transform.label_map, transform.no_flip)
+            if texts:
+                where = f"{pipeline.where}.transform[{index}]"
+                _warn_once(
+                    f"{where}: RandomFlip: {'; '.join(texts)}. Take it out, or name these classes "
+                    "in its label_map (pairs that a mirror exchanges) or no_flip"
+                )
+
+
+@lru_cache(maxsize=32)
+def _warn_once(message: str) -> None:
+    logger.warning("%s", message)

@@ -10,7 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddletsm.cli.common import EXIT_OK, add_override_argument, check_target
+from paddletsm.cli.common import (
+    EXIT_OK,
+    add_override_argument,
+    add_threads_argument,
+    check_target,
+    whole,
+)
 from paddletsm.errors import ConfigError
 from paddletsm.utils.io import write_atomic
 from paddletsm.utils.text import listing, nearest
@@ -28,10 +34,13 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         "-c", "--config", required=True, metavar="CFG", help="configuration of the network"
     )
     add_override_argument(parser)
-    parser.add_argument("--size", type=int, help="pixels of a side; default: as tested")
-    parser.add_argument("--batch_size", type=int, default=1, help="clips per run")
-    parser.add_argument("--threads", type=int, help="default: the cores this process may use")
-    parser.add_argument("--runs", type=int, default=7, help="timed runs of each network, in turn")
+    for flag, default, text in (
+        ("--size", None, "pixels of a side; default: as tested"),
+        ("--batch_size", 1, "clips per run"),
+        ("--runs", 7, "timed runs of each network, in turn"),
+    ):
+        parser.add_argument(flag, type=whole(1), metavar="N", default=default, help=text)
+    add_threads_argument(parser, "--threads")
     parser.add_argument("--json", metavar="FILE", help="also write the figures as JSON")
     parser.add_argument("--png", metavar="FILE", help="also draw a bar chart")
 
@@ -56,7 +65,7 @@ def run_model(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: wrong configuration or options.
     """
-    _check_numbers(args)
+    _check_targets(args)
     engines = _engines(args)
     from paddletsm.benchmarks.model import measure
     from paddletsm.utils.threads import import_paddle, threads_per_process
@@ -91,7 +100,7 @@ def run_train(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: wrong configuration or options.
     """
-    _check_numbers(args)
+    _check_targets(args)
     from paddletsm.benchmarks.model import measure
     from paddletsm.utils.threads import threads_per_process
 
@@ -112,11 +121,7 @@ def run_train(args: argparse.Namespace) -> int:
     return _report(args, timings, {"model": config.model_name, "threads": threads}, shape)
 
 
-def _check_numbers(args: argparse.Namespace) -> None:
-    for option in ("size", "batch_size", "threads", "runs"):
-        value = getattr(args, option)
-        if value is not None and value < 1:
-            raise ConfigError(f"--{option} must be at least 1, not {value}")
+def _check_targets(args: argparse.Namespace) -> None:
     for option in ("json", "png"):
         if target := getattr(args, option):
             check_target(f"--{option}", target)

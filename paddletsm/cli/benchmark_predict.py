@@ -9,8 +9,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from paddletsm.cli.common import EXIT_FAILED, EXIT_OK
-from paddletsm.errors import ConfigError
+from paddletsm.cli.common import EXIT_FAILED, EXIT_OK, whole
 
 # Allocators take a while to settle; a leak of a clip per prediction would be 100 times this.
 _FLAT_MB = 64.0
@@ -22,15 +21,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model_dir", help="folder of an exported model; default: the newest one under inference/"
     )
-    parser.add_argument("--clips", type=int, default=16, metavar="N", help="of one measurement")
-    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="medians are of these")
-    parser.add_argument("--instances", type=int, help="of the network; default: as predict")
-    parser.add_argument("--num_workers", type=int, help="that read clips; default: as predict")
+    for flag, least, default, text in (
+        ("--clips", 1, 48, "of one measurement"),
+        ("--rounds", 1, 7, "medians are of these"),
+        ("--instances", 1, None, "of the network; default: as predict"),
+        ("--num_workers", 0, None, "that read clips; default: as predict"),
+    ):
+        parser.add_argument(flag, type=whole(least), metavar="N", default=default, help=text)
     parser.add_argument("--engine", default="paddle", help="paddle, openvino, onnxruntime or auto")
     parser.add_argument("--precision", default="fp32", help="fp32 or int8")
     parser.add_argument(
         "--soak",
-        type=int,
+        type=whole(10),
         metavar="N",
         help="instead: predict N clips, every fifth of them a broken file; memory, every answer",
     )
@@ -42,10 +44,6 @@ def run(args: argparse.Namespace) -> int:
     from paddletsm.deploy.artefact import newest_artefact
     from paddletsm.deploy.inputs import collect_inputs
 
-    for name, least in (("clips", 1), ("rounds", 1), ("instances", 1), ("soak", 10)):
-        value = getattr(args, name)
-        if value is not None and value < least:
-            raise ConfigError(f"--{name} must be at least {least}, not {value}")
     folder = Path(args.model_dir) if args.model_dir else newest_artefact()
     paths = collect_inputs(args.files)
     return (_soak if args.soak else _measure)(args, folder, paths)

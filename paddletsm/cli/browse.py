@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from paddletsm.cli.common import (
     EXIT_OK,
@@ -13,9 +14,13 @@ from paddletsm.cli.common import (
     check_target,
     make_parser,
     run_command,
+    whole,
 )
 from paddletsm.errors import ConfigError
 from paddletsm.utils.text import plural
+
+if TYPE_CHECKING:
+    from paddletsm.config import Config
 
 SUMMARY = "look at the training clips of a configuration, with their labels"
 
@@ -29,13 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", choices=("train", "valid", "test"), default="train", help="of the data set"
     )
-    parser.add_argument("--num", type=int, default=8, metavar="N", help="number of clips")
+    parser.add_argument("--num", type=whole(1), default=8, metavar="N", help="number of clips")
     parser.add_argument(
         "--out", default="clips.png", metavar="FILE", help="sheet (.png) or video (.mp4) to write"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="chooses the clips")
+    parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="chooses the clips")
     parser.add_argument(
-        "--epoch", type=int, default=0, metavar="N", help="whose random crops are drawn"
+        "--epoch", type=whole(0), default=0, metavar="N", help="whose random crops are drawn"
     )
 
 
@@ -57,9 +62,6 @@ def run(args: argparse.Namespace) -> int:
     out = check_target("--out", args.out)
     if out.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"--out {args.out}: must end in .png (a sheet) or .mp4 (a video)")
-    for name, least in (("num", 1), ("seed", 0), ("epoch", 0)):
-        if getattr(args, name) < least:
-            raise ConfigError(f"--{name} must be {least} or more, not {getattr(args, name)}")
     from paddletsm.builders import build_dataset, class_names, load_config, resolve_classes
     from paddletsm.report.clip_sheet import read_clips, write_sheet, write_video
 
@@ -69,7 +71,17 @@ def run(args: argparse.Namespace) -> int:
         dataset, class_names(config), count=args.num, seed=args.seed, epoch=args.epoch
     )
     (write_video if out.suffix.lower() == ".mp4" else write_sheet)(clips, out)
-    print(
-        f"{out}: {plural(len(clips), 'clip')} of {args.split}, augmented as in epoch {args.epoch}"
-    )
+    more = f" (--num {args.num}: there are no more)" if args.num > len(dataset) else ""
+    print(f"{out}: {plural(len(clips), 'clip')} of {_seen_as(args, config)}{more}")
     return EXIT_OK
+
+
+def _seen_as(args: argparse.Namespace, config: Config) -> str:
+    """The split that was read, and what was done to its clips."""
+    if args.split == "train":
+        return f"train, augmented as in epoch {args.epoch}"
+    who = "the test sees" if args.split == "test" else "validation sees"
+    split = args.split
+    if split == "test" and config.DATASET.test is None:
+        split = "valid (there is no DATASET.test: the test reads the validation split)"
+    return f"{split}, as {who} them, without augmentation"

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from paddletsm.builders import build_data_pipeline, load_config, pipeline_spec, split_of
@@ -37,7 +38,12 @@ from paddletsm.prepare.check import (
     load_source,
 )
 from paddletsm.prepare.check_findings import ERROR, Finding
-from paddletsm.prepare.check_fix import class_names_path, clean_targets, write_clean
+from paddletsm.prepare.check_fix import (
+    class_names_path,
+    clean_targets,
+    training_overrides,
+    write_clean,
+)
 from paddletsm.prepare.check_page import write_page
 from paddletsm.prepare.groups import RULES, check_rule
 from paddletsm.utils.disk import problem_of
@@ -205,6 +211,7 @@ def _from_config(
                 class_names=names if Path(split.file_path).is_dir() else None,
                 decode=pipeline_spec(config, mode)["decode"],
                 num_seg=args.num_seg or pipeline.num_seg,
+                has_tail=mode == "train" and getattr(pipeline.sampler, "has_tail", False),
             )
         )
         names = names or sources[0].class_names
@@ -215,7 +222,8 @@ def _from_config(
         names,
         config.MODEL.head.num_classes,
         flipped=bool(flips),
-        swapped=frozenset().union(*(flip.labels for flip in flips)),
+        label_map={k: other for flip in flips for k, other in flip.label_map.items()},
+        no_flip=frozenset().union(*(flip.no_flip for flip in flips)),
     )
     return sources, settings
 
@@ -233,7 +241,8 @@ def _settings(
     num_classes: int | None,
     *,
     flipped: bool | None = None,
-    swapped: frozenset[int] = frozenset(),
+    label_map: Mapping[int, int] | None = None,
+    no_flip: frozenset[int] = frozenset(),
 ) -> CheckSettings:
     if names and num_classes and len(names) != num_classes:
         raise ConfigError(
@@ -247,7 +256,8 @@ def _settings(
         num_classes=num_classes or (len(names) if names else None),
         class_names=names,
         flipped=flipped,
-        swapped=swapped,
+        label_map=label_map or {},
+        no_flip=no_flip,
     )
 
 
@@ -308,10 +318,13 @@ def _print_report(report: CheckReport) -> None:
         if source.pattern:
             print(
                 f"{source.split}: frames are named {source.pattern}; a config needs "
+                f"DATASET.{source.split}.format: FrameDataset and "
                 f"DATASET.{source.split}.suffix: '{source.pattern}'"
             )
     if len(report.sources) == 1:
         print("one split: nothing to compare it with (--val PATH, or -c CFG)")
+    for note in report.notes:
+        print(note)
     print(f"{plural(len(report.errors), 'error')}, {plural(len(report.warnings), 'warning')}")
 
 
@@ -330,3 +343,7 @@ def _write_files(args: argparse.Namespace, report: CheckReport) -> None:
             print(f"written: {written}")
         if any(source.class_names for source in report.sources):
             print(f"written: {class_names_path(args.fix)}: the class names of the folder")
+        prefix, suffix = args.data_prefix, args.suffix
+        if not args.config:
+            words = training_overrides(report, args.fix, data_prefix=prefix, suffix=suffix)
+            print(f"to train on it: {' '.join(f'-o {shlex.quote(word)}' for word in words)}")

@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -164,6 +164,35 @@ def check_target(option: str, target: str) -> Path:
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"{option} {target}: {folder} cannot be written to")
     return path
+
+
+def check_apart(option: str, targets: Iterable[str | Path], inputs: Iterable[str]) -> None:
+    """Refuse a file to be written that is one to be read, also under another name.
+
+    Args:
+        option: that names the files to be written, "--save_video".
+        targets: these files; they may be missing.
+        inputs: files that are read; names of others, such as URLs, are no file's.
+
+    Raises:
+        ConfigError: a target is an input, by its path, a link or a link's target.
+    """
+    paths = {os.path.realpath(name): name for name in inputs if name}
+    nodes = {_node(path): name for path, name in paths.items() if os.path.exists(path)}
+    for target in targets:
+        path = os.path.realpath(target)
+        same = paths.get(path) or (nodes.get(_node(path)) if os.path.exists(path) else None)
+        if same is not None:
+            name = "it" if same == str(target) else f"the input {same}"
+            raise ConfigError(
+                f"{option} {target}: would overwrite {name}, which is read; name another place"
+            )
+
+
+def _node(path: str) -> tuple[int, int]:
+    """What hard links of a file have in common."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
 
 
 def parse_bool(text: str) -> bool:

@@ -5,7 +5,11 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import inspect
 import json
+import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,12 +32,22 @@ from paddletsm.cli.export_online import (
     next_step,
     stream_facts,
 )
-from paddletsm.errors import ConfigError, WeightsError
+from paddletsm.errors import ConfigError, PaddleTSMError, WeightsError
 from paddletsm.utils.io import sha256_of
+from paddletsm.utils.text import listing
 
 if TYPE_CHECKING:
     from paddletsm.config import Config
+    from paddletsm.config.schema import Backbone
     from paddletsm.models import Recognizer2D
+
+logger = logging.getLogger(__name__)
+
+# Arguments of a backbone that change what it computes, most of them none of its tensors.
+_OF_NETWORK = (
+    *("name", "depth", "shift_mode", "shift_div", "shift_place", "shift_padding"),
+    *("temporal_pool", "num_seg"),
+)
 
 _RANDOM = """\
 ************************************************************************
@@ -92,6 +106,7 @@ def _export(args: argparse.Namespace) -> int:
     from paddletsm.protocols import protocol_name, with_protocol
     from paddletsm.utils.threads import import_paddle
 
+    _check_folder_name(args.output_path)
     check_online_arguments(args)
     check_format_arguments(args)
     config = load_config(args.config, args.override)
@@ -100,22 +115,24 @@ def _export(args: argparse.Namespace) -> int:
     if args.protocol:
         config = with_protocol(config, args.protocol)
     weights = _weights_path(args, config)
-    labels = class_names(config)
-    pipeline = build_data_pipeline(config, "test")
+    out_dir = Path(args.output_path or Path("inference") / config.model_name)
+    earlier = _files(out_dir)
+    labels, pipeline = class_names(config), build_data_pipeline(config, "test")
     import_paddle()
     import paddle
 
     paddle.set_device("cpu")  # the comparison with the exported copy runs on the CPU
     paddle.seed(config.seed)
     model = build_model(config)
+    _check_training(weights, config)
     digest = _load(model, weights)
     if args.online:
-        folder = _export_online(args, config, model, digest)
-        _report(folder, is_random=weights is None)
+        folder = _export_online(args, config, model, digest, out_dir)
+        _report(folder, earlier, is_random=weights is None)
         return EXIT_OK
     folder = export_model(
         model,
-        args.output_path or Path("inference") / config.model_name,
+        out_dir,
         name=config.model_name,
         spec=pipeline_spec(config, "test"),
         labels=labels,
@@ -131,12 +148,16 @@ def _export(args: argparse.Namespace) -> int:
         formats=args.format,
         int8=int8_plan(args, config, labels),
     )
-    _report(folder, is_random=weights is None)
+    _report(folder, earlier, is_random=weights is None)
     return EXIT_OK
 
 
 def _export_online(
-    args: argparse.Namespace, config: Config, model: Recognizer2D, digest: str | None
+    args: argparse.Namespace,
+    config: Config,
+    model: Recognizer2D,
+    digest: str | None,
+    out_dir: Path,
 ) -> Path:
     from paddletsm.builders import class_names, model_arguments, pipeline_hash, pipeline_spec
     from paddletsm.deploy.online_export import export_online
@@ -148,7 +169,7 @@ def _export_online(
         )
     return export_online(
         model,
-        args.output_path or Path("inference") / config.model_name,
+        out_dir,
         name=config.model_name,
         spec=pipeline_spec(config, "test"),
         labels=class_names(config),
@@ -181,6 +202,72 @@ def _weights_path(args: argparse.Namespace, config: Config) -> Path | None:
             "(for a trial without weights: --random_weights)"
         )
     return path
+
+
+def _check_folder_name(name: str | None) -> None:
+    """Refuse what -o means in the other commands; ./a.b=c is a folder all the same.
+
+    Raises:
+        ConfigError: KEY.SUB=VALUE, or KEY=VALUE of a key that configurations have.
+    """
+    if name is None:
+        return
+    from paddletsm.config import Config
+
+    key = name.partition("=")[0]
+    keys = {field.name for field in dataclasses.fields(Config)}
+    if "=" in name and re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", key):
+        if "." in key or key in keys:
+            raise ConfigError(
+                f"-o {name}: here -o is the output folder; to replace a value: --override {name} "
+                f"(a folder of that name: -o ./{name})"
+            )
+
+
+def _check_training(weights: Path | None, config: Config) -> None:
+    """Compare the network with that of the training which has left the weights, where it tells.
+
+    All of these networks have the same tensors; the weights would load without a word.
+
+    Raises:
+        ConfigError: ``config.yaml`` beside the weights describes another one. Another number of
+            frames, which weights may be meant to be tried with, is warned of.
+    """
+    from paddletsm.builders import load_config
+
+    beside = weights.with_name("config.yaml") if weights is not None else None
+    if beside is None or not beside.is_file():
+        return
+    try:
+        trained = load_config(beside).MODEL.backbone
+    except PaddleTSMError:  # of another program, or of an older version
+        return
+    for key in _OF_NETWORK:
+        ours, theirs = (_stated(each, key) for each in (config.MODEL.backbone, trained))
+        if ours == theirs:
+            continue
+        problem = (
+            f"{config.place('MODEL', 'backbone', key)}: {ours}, but the weights were trained with "
+            f"{theirs} ({beside})"
+        )
+        if key != "num_seg":
+            raise ConfigError(
+                f"{problem}; export with -c {beside}, or set --override MODEL.backbone.{key}="
+                f"{theirs}"
+            )
+        logger.warning("%s", problem)
+
+
+def _stated(backbone: Backbone, key: str) -> object:
+    """An argument of a backbone, or the value that it has where it is not stated."""
+    from paddletsm.models import BACKBONES
+
+    value = getattr(backbone, key)
+    if value is not None:
+        return value
+    parameter = inspect.signature(BACKBONES.get(backbone.name)).parameters.get(key)
+    is_optional = parameter is not None and parameter.default is not inspect.Parameter.empty
+    return parameter.default if is_optional else None
 
 
 def _load(model: Recognizer2D, weights: Path | None) -> str | None:
@@ -217,13 +304,22 @@ def _measured(config: Config, digest: str | None, pipeline: str) -> dict[str, fl
     return None
 
 
-def _report(folder: Path, *, is_random: bool) -> None:
+def _files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def _report(folder: Path, earlier: set[str], *, is_random: bool) -> None:
     from paddletsm.deploy.artefact import FILE_NAME, read_artefact
 
     artefact = read_artefact(folder)
     shown = _short_path(folder)
     for name in (*artefact.network_files, FILE_NAME):
         print(f"{shown / name}  {_size(folder / name)}")
+    if gone := sorted(earlier - _files(folder)):
+        print(
+            f"replaced; no longer there: {listing(gone)} (an export writes all formats of a "
+            "folder: name them together with --format)"
+        )
     say_networks(artefact)
     for key, name in (("top1", "top-1"), ("mAP", "mAP")):
         if artefact.metrics and key in artefact.metrics:

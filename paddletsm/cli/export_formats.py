@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddletsm.errors import ConfigError
+from paddletsm.utils.text import plural
 
 if TYPE_CHECKING:
     from paddletsm.config import Config
@@ -113,6 +114,14 @@ def _samples(
     ).samples
 
 
+def engine_options(artefact: Artefact) -> str:
+    """What ``predict`` and ``predict_stream`` need to run what the folder holds, or ""."""
+    forms = set(artefact.networks or ("pdmodel",))
+    if forms & {"pdmodel", "json"}:
+        return ""
+    return " --engine auto" if "onnx" in forms else " --engine auto --precision int8"
+
+
 def say_networks(artefact: Artefact) -> None:
     """Print what each form of the network was found to be."""
     for form, network in (artefact.networks or {}).items():
@@ -123,10 +132,16 @@ def say_networks(artefact: Artefact) -> None:
                 f"{parity['max_abs_difference']:.2g} (allowed {parity['allowed']:.2g})"
             )
         if accuracy:
+            tested, calibrated, kept = (
+                plural(count, noun)
+                for count, noun in (
+                    (accuracy["clips"], "clip"),
+                    (network["calibration_clips"], "clip"),
+                    (len(network["kept_fp32"]), "layer"),
+                )
+            )
             print(
                 f"{form}: top-1 {accuracy['top1_fp32']:.2f} -> {accuracy['top1_int8']:.2f} % on "
-                f"{accuracy['clips']} clips, the same class for {accuracy['agreement']:.2f} %, "
-                f"cosine of logits {accuracy['cosine']:.4f}; calibrated on "
-                f"{network['calibration_clips']} clips, "
-                f"{len(network['kept_fp32'])} layers kept in fp32"
+                f"{tested}, the same class for {accuracy['agreement']:.2f} %, cosine of logits "
+                f"{accuracy['cosine']:.4f}; calibrated on {calibrated}, {kept} kept in fp32"
             )

@@ -9,6 +9,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from paddletsm.cli.common import parse_seconds, whole
+from paddletsm.cli.export_formats import engine_options
 from paddletsm.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -59,54 +60,69 @@ def check_online_arguments(args: argparse.Namespace) -> None:
 
 
 def stream_facts(args: argparse.Namespace, config: Config) -> StreamFacts:
-    """What the command line says about the stream, else what the training clips tell."""
+    """What the command line says about the stream, else what the training clips tell.
+
+    Where they do not tell the length of a clip, a line says why, and what to pass.
+    """
     from paddletsm.deploy.online_export import StreamFacts
 
     seconds = args.clip_seconds
     if seconds is None:
-        seconds = clip_seconds(config)
+        try:
+            seconds = clip_seconds(config)
+        except DataError as err:
+            print(
+                f"unknown rate of frames: {err}; export with --clip_seconds SEC, the length of a "
+                "training clip, or give --fps to predict_stream"
+            )
     return StreamFacts(seconds, args.average_frames)
 
 
-def clip_seconds(config: Config) -> float | None:
-    """Median length of training clips, in seconds; None where no video tells it.
+def clip_seconds(config: Config) -> float:
+    """Median length of training clips, in seconds.
 
     It is the whole video where one frame is drawn from each part, and ``sample_range`` frames where
     a window is sampled densely.
+
+    Raises:
+        DataError: no training video tells it.
     """
     from paddletsm.builders import build_data_pipeline, index_of
 
-    try:
-        samples = index_of(config, "train").samples
-        decoder = build_data_pipeline(config, "train").decoder
-    except DataError:
-        return None
+    samples = index_of(config, "train").samples
+    decoder = build_data_pipeline(config, "train").decoder
     window = config.PIPELINE.train.sample.get("sample_range")
     if config.PIPELINE.train.sample.get("name", "Sampler") == "DenseSampler" and window is None:
         window = 64  # the sampler's own default
-    lengths = []
+    lengths, reason = [], "the training clips are frames, which do not tell their time"
     for sample in samples[:: max(1, len(samples) // _CLIPS)][:_CLIPS]:
         try:
             reader = decoder.open(sample)
-        except DataError:
+        except DataError as err:
+            reason = str(err)
             continue
         if reader.fps > 0:
             frames = len(reader) if window is None else min(len(reader), window)
             lengths.append(frames / reader.fps)
         reader.close()
-    return statistics.median(lengths) if lengths else None
+    if not lengths:
+        raise DataError(reason)
+    return statistics.median(lengths)
 
 
 def next_step(artefact: Artefact, shown: object) -> str:
     """The lines behind an export that say how to go on."""
     stream = artefact.stream
+    engine = engine_options(artefact)
     if stream is None:
-        return f"next: python tools/predict.py --model_dir {shown} --input_file CLIP.avi"
+        return f"next: python tools/predict.py --model_dir {shown} --input_file CLIP.avi{engine}"
+    rate = ""
     if stream["fps"] is None:
-        rate = "unknown rate of frames: give --fps to predict_stream, or export with --clip_seconds"
+        engine += " --fps FPS"
     else:
         rate = (
             f"expects {stream['fps']:.3g} frames per second: {artefact.num_seg} frames of clips of "
-            f"{stream['clip_seconds']:.3g} s"
+            f"{stream['clip_seconds']:.3g} s\n"
         )
-    return f"{rate}\nnext: python tools/predict_stream.py --model_dir {shown} --input CLIP.avi"
+    command = f"python tools/predict_stream.py --model_dir {shown} --input CLIP.avi{engine}"
+    return f"{rate}next: {command}"

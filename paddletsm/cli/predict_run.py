@@ -5,16 +5,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from paddletsm.cli.common import EXIT_FAILED, EXIT_OK, parse_seconds, process_rank, whole
+from paddletsm.cli.predict_labels import top1_text, true_classes
 from paddletsm.errors import ConfigError
+from paddletsm.utils.logging import tell_terminal
 from paddletsm.utils.text import plural
 from paddletsm.utils.threads import most_threads
 
@@ -29,6 +35,10 @@ _SHOWN_CLIPS = 20
 _MANY_CLIPS = 16
 _MOST_INSTANCES = 4
 _LINE_EVERY_S = 30.0
+# Process 0 waits so long for a result of the others, and for the time limit of a clip: a process
+# may still be loading its network, or try one decoder after the other on a file that hangs.
+_PATIENCE_S = 60.0
+_TRIES = 2
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,12 +111,14 @@ def run_predictions(
         ConfigError: options that contradict each other.
     """
     world = process_count()
+    truths: Sequence[int | None] = [None] * len(clips)
+    if artefact.activation != "sigmoid":  # there may be several labels
+        truths = true_classes(clips, artefact.labels)
     if args.output is None:
         if args.resume or world > 1:
             reason = "--resume needs" if args.resume else f"{world} processes need"
             raise ConfigError(f"{reason} --output FILE.jsonl (or .csv), where the results go")
-        todo = list(clips)
-        return _Run(args, artefact, None, todo).through(open_predictor(len(todo)))
+        return _Run(args, artefact, None, clips).through(open_predictor, truths)
     from paddletsm.deploy.result_files import ResultFile
     from paddletsm.deploy.results import layout_of
 
@@ -117,13 +129,62 @@ def run_predictions(
     )
     paths = [clip.path for clip in clips]
     place = {"rank": process_rank(), "world": world, "resume": args.resume}
-    with ResultFile(args.output, layout, paths, **place) as results:
+    with (
+        contextlib.ExitStack() as handlers,
+        ResultFile(args.output, layout, paths, **place) as results,
+        results.reporting(),
+    ):
         todo = [clips[number] for number in results.todo]
         if results.kept:
             print(f"{plural(results.kept, 'clip')} in {args.output} already")
-        run = _Run(args, artefact, results, todo)
-        # Without clips nothing has to be loaded.
-        return run.through(open_predictor(len(todo)) if todo else None)
+        handlers.enter_context(_sigterm_interrupts())
+
+        def opened(count: int) -> Predictor:
+            predictor = open_predictor(count)
+            handlers.enter_context(_sigterm_interrupts())  # once more: Paddle sets its own
+            return predictor
+
+        try:
+            return _Run(args, artefact, results, todo).through(opened, truths)
+        except KeyboardInterrupt as signalled:
+            return _say_interrupted(args, results, len(clips), signalled)
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM has come."""
+
+
+@contextlib.contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Let the first SIGTERM end the run as Ctrl-C does; the launcher sends it again and again."""
+    if threading.current_thread() is not threading.main_thread():  # no other may change handlers
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise _TerminatedError
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say_interrupted(
+    args: argparse.Namespace, results: ResultFile, clips: int, signalled: KeyboardInterrupt
+) -> int:
+    """Tell what there is and how to go on; returns the exit code."""
+    number = signal.SIGTERM if isinstance(signalled, _TerminatedError) else signal.SIGINT
+    if process_rank() == 0:
+        text = (
+            f"interrupted: {results.count_done()} of {plural(clips, 'clip')} done, their results "
+            f"are kept; to continue {args.output}, run the same command with --resume"
+        )
+        print(text, file=sys.stderr, flush=True)
+        tell_terminal(text)
+    return 128 + number
 
 
 class _Run:
@@ -137,69 +198,90 @@ class _Run:
         todo: Sequence[Named],
     ) -> None:
         self._args = args
-        self._labels = artefact.labels
-        self._is_multi_label = artefact.activation == "sigmoid"
+        self._top_k = min(args.top_k, len(artefact.labels))
         self._results = results
         self._todo = todo
         self._failed = 0
-        self._hits: list[bool] = []
+        self._best: list[int | None] = []
 
-    def through(self, predictor: Predictor | None) -> int:
-        """Predict everything; returns the exit code."""
+    def through(
+        self, open_predictor: Callable[[int], Predictor], truths: Sequence[int | None]
+    ) -> int:
+        """Predict everything; returns the exit code.
+
+        Args:
+            open_predictor: gets the number of clips to predict.
+            truths: class of each clip, of all processes and earlier runs, or None.
+        """
+        count = len(self._todo)
+        # Without clips nothing has to be loaded.
+        predictor = open_predictor(count) if count else None
         start = time.perf_counter()
         if predictor is not None:
             self._predict(predictor)
         seconds = time.perf_counter() - start
-        count = len(self._todo)
         rate = f", {count / seconds:.2f} clips/s" if count else ""
-        print(f"{plural(count, 'clip')}, {self._failed} failed, {seconds:.1f} s{rate}")
-        if self._hits:
-            share = 100 * sum(self._hits) / len(self._hits)
-            print(f"top-1 of {plural(len(self._hits), 'labelled clip')}: {share:.2f} %")
-        if self._results is None:
-            return EXIT_FAILED if self._failed else EXIT_OK
-        return self._tell(self._results.finish())
+        world = process_count()
+        share = f" (share of process {process_rank()} of {world})" if world > 1 else ""
+        print(f"{plural(count, 'clip')}{share}, {self._failed} failed, {seconds:.1f} s{rate}")
+        if self._results is not None:
+            patience = _PATIENCE_S + _TRIES * self._args.timeout
+            outcome = self._results.finish_together(patience_s=patience, on_wait=self._say_waiting)
+            return self._tell(outcome, truths)
+        _say_top1(truths, self._best)
+        return EXIT_FAILED if self._failed else EXIT_OK
 
     def _predict(self, predictor: Predictor) -> None:
         from paddletsm.deploy.results import as_text
 
-        top_k = min(self._args.top_k, len(self._labels))
         paths = [clip.path for clip in self._todo]
         is_shown = self._results is None or len(paths) <= _SHOWN_CLIPS
-        found = _with_progress(predictor.predict_many(paths, top_k), len(paths))
-        for clip, prediction in zip(self._todo, found, strict=True):
+        found = _with_progress(predictor.predict_many(paths, self._top_k), len(paths))
+        for prediction in found:
             if self._results is not None:
                 self._results.write(prediction)
             if is_shown or prediction.error is not None:
                 _say(as_text(prediction))
             self._failed += prediction.error is not None
-            label = self._label(clip)
-            if label is not None and prediction.error is None:
-                self._hits.append(prediction.label_ids[0] == label)
+            self._best.append(prediction.label_ids[0] if prediction.error is None else None)
 
-    def _label(self, clip: Named) -> int | None:
-        """Class number of a list's label, which may be a name; None where there may be several."""
-        if self._is_multi_label:
-            return None
-        if clip.label in self._labels:
-            return self._labels.index(clip.label)
-        if clip.label is not None and clip.label.isdecimal():
-            number = int(clip.label)
-            return number if number < len(self._labels) else None
-        return None
+    def _say_waiting(self, outcome: Outcome) -> None:
+        print(
+            f"waiting for the other processes: {plural(outcome.missing, 'clip')} to come",
+            flush=True,
+        )
 
-    def _tell(self, outcome: Outcome) -> int:
+    def _tell(self, outcome: Outcome, truths: Sequence[int | None]) -> int:
         output = self._args.output
         if not outcome.is_merged:
-            print(
-                f"{output}: not there yet, {plural(outcome.missing, 'clip')} missing; the process "
-                "that finishes last writes it (after a kill: the same command with --resume)"
-            )
+            missing = plural(outcome.missing, "clip")
+            if process_rank():
+                print(f"{output}: follows when the other processes are done ({missing} to come)")
+            else:
+                print(
+                    f"{output}: not there, {missing} missing, and the other processes have "
+                    "written nothing for long. If they live, the last one writes it; else run the "
+                    "same command with --resume"
+                )
             # The launcher would end the other processes over a failed clip of this one.
             return EXIT_OK
         failed = f", {outcome.failed} failed" if outcome.failed else ""
-        print(f"written: {output}{failed}")
+        print(f"written: {output}, {plural(len(truths), 'clip')}{failed}")
+        if outcome.others:
+            print(
+                f"  and, behind them, {plural(outcome.others, 'earlier result')} of clips that "
+                "are not among the inputs"
+            )
+        _say_top1(truths, outcome.best)
+        if process_rank() and self._results is not None and self._results.is_reported():
+            return EXIT_OK  # else the launcher would end process 0 before it has told all this
         return EXIT_FAILED if outcome.failed else EXIT_OK
+
+
+def _say_top1(truths: Sequence[int | None], best: Sequence[int | None]) -> None:
+    text = top1_text(truths, best)
+    if text is not None:
+        print(text, flush=True)
 
 
 def _with_progress(predictions: Iterable[Prediction], total: int) -> Iterator[Prediction]:

@@ -20,6 +20,7 @@ from paddletsm.cli.common import (
     add_common_arguments,
     add_switch,
     add_threads_argument,
+    check_apart,
     make_parser,
     parse_seconds,
     run_command,
@@ -58,7 +59,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--realtime", action="store_true", help="read a file at its own rate, drop late frames"
     )
     parser.add_argument(
-        "--max_seconds", type=parse_seconds, metavar="SEC", help="end after so long a time"
+        "--max_seconds",
+        type=parse_seconds,
+        metavar="SEC",
+        help="end after so long, by the clock on the wall",
     )
     parser.add_argument(
         "--retries",
@@ -140,6 +144,21 @@ def event_rules(args: argparse.Namespace, labels: Sequence[str], *, shortest: fl
 
 
 def _stream(args: argparse.Namespace) -> int:
+    """Look at the names, before anything is opened, then follow the source."""
+    from paddletsm.deploy.stream.reasons import DamagedVideoError, check_source
+
+    name = check_source(args.input)
+    for option in ("output", "save_video"):
+        target = getattr(args, option)
+        check_apart(f"--{option}", [target] if target else [], [name])
+    try:
+        return _follow(args, name)
+    except DamagedVideoError as err:
+        _say(f"error: {err}")
+        return EXIT_FAILED
+
+
+def _follow(args: argparse.Namespace, name: str) -> int:
     from paddletsm.deploy.stream.clock import Resampler
     from paddletsm.deploy.stream.events import EventDetector
     from paddletsm.deploy.stream.predictor import StreamPredictor
@@ -162,7 +181,7 @@ def _stream(args: argparse.Namespace) -> int:
     retry = RetryRules(attempts=None if args.retries < 0 else args.retries)
     with contextlib.ExitStack() as stack:
         should_stop = stack.enter_context(stop_on_signals())
-        source = open_source(args.input, realtime=args.realtime, retry=retry)
+        source = open_source(name, realtime=args.realtime, retry=retry)
         stack.callback(source.close)
         writer = stack.enter_context(EventWriter(args.output)) if args.output else None
         views = _views(args, source, fps)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddletsm.cli.common import EXIT_FAILED, EXIT_OK, parse_seconds, whole
+from paddletsm.cli.common import EXIT_FAILED, EXIT_OK, check_apart, parse_seconds, whole
 from paddletsm.cli.stream import StopFlag, add_event_arguments, event_rules, stop_on_signals
 from paddletsm.errors import ConfigError, DataError
 from paddletsm.utils.text import plural
@@ -95,16 +95,25 @@ def run_timeline(
 
     Returns:
         Exit code: 0; 1 where a video failed; 130 or 143 after a signal.
+
+    Raises:
+        ConfigError: options that cannot be, or a video or list that a file would overwrite.
     """
+    taken: set[str] = set()
+    stems = [_free_stem(Path(path).stem, taken) for path in paths]
+    outputs = [
+        Path(args.timeline) / f"{stem}{suffix}"
+        for stem in stems
+        for suffix in (f".{args.timeline_format}", ".png")
+    ]
+    check_apart("--timeline", outputs, [*args.input_file, *paths])
     if artefact.is_online:
         factory = _streams(args, folder, device)
     else:
         factory = _sliding_clips(args, artefact, make_predictor)
-    taken: set[str] = set()
     failed = 0
     with stop_on_signals() as should_stop:
-        for path in paths:
-            stem = _free_stem(Path(path).stem, taken)
+        for path, stem in zip(paths, stems, strict=True):
             try:
                 failed += not _one(args, artefact, path, stem, factory, should_stop)
             except DataError as err:
@@ -198,6 +207,7 @@ def _one(
                 artefact.labels,
                 rules=rules,
                 fps=args.fps,
+                longest_hold=artefact.num_seg,
                 on_event=writer.write,
                 should_stop=should_stop,
             )
@@ -205,6 +215,7 @@ def _one(
         events.unlink()  # an empty file would say that nothing happens in the video
         raise
     written = [events.name]
+    assert timeline.summary is not None
     if timeline.times:
         spans = [(event.start, event.end, event.label_id) for event in timeline.events]
         picture = out / f"{stem}.png"
@@ -212,11 +223,17 @@ def _one(
 
         scores = np.stack(timeline.scores)
         draw_timeline(
-            timeline.times, scores, artefact.labels, spans, path=picture, title=Path(path).name
+            timeline.times,
+            timeline.ends,
+            scores,
+            artefact.labels,
+            spans,
+            seconds=timeline.summary.seconds,
+            path=picture,
+            title=Path(path).name,
         )
         written.append(picture.name)
     _say(path, timeline, [str(out / name) for name in written])
-    assert timeline.summary is not None
     return timeline.summary.problem is None
 
 

@@ -23,7 +23,9 @@ Format = Literal["VideoDataset", "FrameDataset"]
 
 VIDEO_SUFFIXES = (
     ".avi", ".mp4", ".mkv", ".webm", ".mov", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".m4v",
+    ".3gp",
 )  # fmt: skip
+SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing"}
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 

@@ -9,11 +9,13 @@ video, OpenCV believes the header. The container's own sizes tell at the price o
 from __future__ import annotations
 
 import os
+import re
 import stat
 import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from paddletsm.data.mp4_index import read_codecs
 from paddletsm.errors import DataError
 from paddletsm.utils.io import nearest_file
 
@@ -29,6 +31,14 @@ _MAGICS = (
 
 
 _UNFINISHED = 0x7F000000
+_MATROSKA_CODEC = re.compile(rb"\x86.([AVS]_[A-Z0-9/]+)", re.DOTALL)
+_MATROSKA_HEAD = 1 << 16  # bytes that hold the list of tracks
+
+NO_PICTURE = "no picture stream, only sound"
+NEEDS_PYAV = (
+    "AV1, for which OpenCV and decord have no decoder: it needs PyAV "
+    "(pip install 'paddletsm[av]', backend auto or pyav)"
+)
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,33 @@ def inspect_container(path: str) -> Container:
         raise DataError(f"{path}: the video does not exist{nearest_file(path)}") from err
     except OSError as err:
         raise DataError(f"{path}: the video cannot be read ({err.strerror or err})") from err
+
+
+def why_undecodable(path: str) -> str:
+    """Tell why OpenCV and decord get no frame out of a file that is sound: NO_PICTURE, NEEDS_PYAV.
+
+    Returns: "" where the file gives no such reason.
+    """
+    try:
+        kind = inspect_container(path).kind
+        tracks = _matroska_codecs(path) if kind == "mkv" else []
+    except (DataError, OSError):
+        return ""
+    if kind == "mp4":
+        tracks = read_codecs(path)
+    pictures = [codec for track, codec in tracks if track == "vide"]
+    if tracks and not pictures:
+        return NO_PICTURE if any(track == "soun" for track, _ in tracks) else ""
+    return NEEDS_PYAV if pictures[:1] in (["av01"], ["V_AV1"]) else ""
+
+
+def _matroska_codecs(path: str) -> list[tuple[str, str]]:
+    """As ``mp4_index.read_codecs``, of Matroska and WebM."""
+    with open(path, "rb") as file:
+        head = file.read(_MATROSKA_HEAD)
+    codecs = [name.decode() for name in _MATROSKA_CODEC.findall(head)]
+    kinds = {"V": "vide", "A": "soun", "S": "text"}
+    return [(kinds[codec[0]], codec) for codec in codecs]
 
 
 def _inspect(file: BinaryIO, head: bytes, size: int) -> Container:

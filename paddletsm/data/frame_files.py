@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 import re
 import string
@@ -17,7 +19,14 @@ from paddletsm.errors import DataError
 from paddletsm.utils.io import nearest_file
 from paddletsm.utils.text import listing
 
+logger = logging.getLogger(__name__)
+
 FRAME_PATTERN = "img_{:05}.jpg"
+
+
+@functools.cache
+def _from_zero_said() -> set[str]:
+    return set()
 
 
 class FrameFolderReader(Reader):
@@ -39,13 +48,27 @@ class FrameFolderReader(Reader):
             raise DataError(self._no_folder()) from err
         match = re.compile(re.escape(before) + r"(\d+)" + re.escape(after)).fullmatch
         # The largest number, not the number of files: a gap must not shorten the video.
-        count = max((int(hit[1]) for hit in map(match, names) if hit), default=0)
+        numbers = {int(hit[1]) for hit in map(match, names) if hit}
+        count = max(numbers, default=0)
+        if 0 in numbers and count:
+            self._say_from_zero()
         if count == 0:
             raise DataError(
                 f"{self.path}: no frame named like {self._pattern.format(1)!r} in this folder "
                 f"(it holds: {listing(sorted(names), 3) or 'nothing'}); set the key 'suffix'"
             )
         return count
+
+    def _say_from_zero(self) -> None:
+        """Log, once per process and kind of name, that a frame is left out."""
+        if self._pattern not in _from_zero_said():
+            _from_zero_said().add(self._pattern)
+            logger.warning(
+                "%s: %s is not read, here and in folders like it: frames are numbered from 1; "
+                "rename them",
+                self.path,
+                self._pattern.format(0),
+            )
 
     def _no_folder(self) -> str:
         if os.path.exists(self.path):
@@ -78,8 +101,10 @@ class FrameFolderReader(Reader):
         except OSError as err:
             if not os.path.isdir(self.path):
                 raise DataError(self._no_folder()) from err
+            from_zero = os.path.exists(os.path.join(self.path, self._pattern.format(0)))
+            hint = "; frames are numbered from 1, these from 0: rename them" if from_zero else ""
             raise DataError(
-                f"{self.path}: frame {number} of {self._count} is missing ({path})"
+                f"{self.path}: frame {number} of {self._count} is missing ({path}){hint}"
             ) from err
         head, tail = data[:2].tobytes(), data[-4096:].tobytes()
         # OpenCV fills the rest of a cut JPEG with grey and reports success.

@@ -124,6 +124,7 @@ def _load_list(
 ) -> list[Sample]:
     parse = _parse_labels if multi_label else _parse_label
     samples: list[Sample] = []
+    wrong: list[DataError] = []
     for number, line in enumerate(_read_lines(path), 1):
         where = f"{path}:{number}"
         try:
@@ -134,8 +135,12 @@ def _load_list(
             if on_bad_line is None:
                 raise
             on_bad_line(where, err)
+            wrong.append(err)
             continue
         samples.append(Sample(locate(name), label, len(samples), num_frames, where, tuple(others)))
+    if wrong and not samples:  # the first line may be one of titles; the second is as the others
+        more = f" (none of the {len(wrong)} lines can be read)" if len(wrong) > 1 else ""
+        raise DataError(f"{wrong[:2][-1]}{more}")
     if not samples:
         raise DataError(f"{path}: the list is empty; it needs one line {_LINE_FORM[format]} each")
     return samples
@@ -157,15 +162,15 @@ def _parse_line(line: str, format: Format, where: str) -> tuple[str, int | None,
     if not text:
         raise DataError(f"{where}: blank line; delete it")
     name, columns = _split(text)
-    if not columns:
-        last = re.split(r"[\s,]+", text)[-1]
-        problem = "no label" if last == text else f"the label {last!r} is not a whole number"
+    if not columns or (name.endswith(";") and text[0] not in "\"'"):
         header = "; a line of titles? delete it" if where.endswith(":1") else ""
+        problem = _no_label(text)
         raise DataError(f"{where}: {problem} in {text!r}; a line is {_LINE_FORM[format]}{header}")
     if len(columns) > (1 if format == "VideoDataset" else 2):
+        quoted = f'"{" ".join([name, *columns[:-1]])}" {columns[-1]}'
         raise DataError(
             f"{where}: {len(columns) + 1} columns in {text!r}; {format} takes "
-            f"{_LINE_FORM[format]} (quote a path that ends in a number)"
+            f"{_LINE_FORM[format]} (quote a path that ends in a number: {quoted})"
             + ("; lists with frame counts belong to FrameDataset" if len(columns) == 2 else "")
             + (f"; {_ONE_LABEL}" if "," in text else "")
         )
@@ -176,6 +181,20 @@ def _parse_line(line: str, format: Format, where: str) -> tuple[str, int | None,
     if num_frames is not None and num_frames < 1:
         raise DataError(f"{where}: num_frames is {num_frames} in {text!r}; it must be 1 or more")
     return name, num_frames, label
+
+
+def _no_label(text: str) -> str:
+    """Say what stands where a whole number should."""
+    if re.search(r";\s*[+-]?[0-9]+$", text):
+        return "a semicolon (columns are separated by white space, commas or tabs)"
+    last = re.split(r"[\s,]+", text)[-1]
+    if last == text:
+        return "no label"
+    if re.fullmatch(r"[+-]?[0-9]+\.0*", last):
+        return f"the label {last!r} is not a whole number (write {last.partition('.')[0]})"
+    is_name = re.fullmatch(r"[^\W\d_][\w-]*", last)
+    hint = " (labels, in the last column, count the classes from 0)"
+    return f"the label {last!r} is not a whole number{hint if is_name else ''}"
 
 
 def _parse_label(line: str, format: Format, where: str) -> tuple[str, int | None, list[int]]:

@@ -59,6 +59,21 @@ def read_index(path: str) -> Mp4Index | None:
     return None
 
 
+def read_codecs(path: str) -> list[tuple[str, str]]:
+    """Return (kind, codec) of each track, ("vide", "av01") say; [] where nothing can be told."""
+    try:
+        moov = _read_moov(path)
+        found = []
+        for trak in _find(moov, b"trak"):
+            handler = next(_find(trak, b"mdia", b"hdlr"), memoryview(b""))
+            table = next(_find(trak, b"mdia", b"minf", b"stbl", b"stsd"), memoryview(b""))
+            names = (bytes(part).decode("latin-1") for part in (handler[8:12], table[12:16]))
+            found.append(tuple(names))
+    except (OSError, struct.error):
+        return []
+    return found
+
+
 def _read_moov(path: str) -> memoryview:
     with open(path, "rb") as file:
         while len(header := file.read(8)) == 8:

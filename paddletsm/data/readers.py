@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 
 from paddletsm.data import backends
-from paddletsm.data.container import check_name, inspect_container
+from paddletsm.data.container import check_name, inspect_container, why_undecodable
 from paddletsm.data.frame_files import FRAME_PATTERN, FrameFolderReader, frame_pattern_parts
 from paddletsm.data.mp4_index import read_index
 from paddletsm.data.reader import Reader
@@ -105,7 +105,8 @@ def _open_with(path: str, kind: str, backend: str) -> Reader | None:
             return None
         return reader
     except backends.decoder_errors(module):
-        backends.say_fallback(path, backend)
+        if not why_undecodable(path):  # what OpenCV does not read either, it says itself
+            backends.say_fallback(path, backend)
         return None
 
 

@@ -146,6 +146,7 @@ class Sampler:
 
     Attributes:
         num_clips: clips per video, 1 or 2.
+        has_tail: the frames behind ``num_seg`` equal segments are never drawn.
     """
 
     def __init__(
@@ -165,6 +166,7 @@ class Sampler:
         self.num_clips = 2 if twice else 1
         self._twice = twice
         self._keep_tail = keep_tail
+        self.has_tail = not valid_mode and not keep_tail
 
     def __call__(self, num_frames: int, rng: np.random.Generator | None = None) -> np.ndarray:
         """Return int64 [num_clips*num_seg] frame indices."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from paddletsm.data import backends
-from paddletsm.data.container import Container
+from paddletsm.data.container import Container, why_undecodable
 from paddletsm.data.mp4_index import read_index
 from paddletsm.data.reader import Reader
 from paddletsm.errors import DataError
@@ -30,6 +30,7 @@ class DecordReader(Reader):
         # One thread is as fast as two here and does not compete with the other workers; any
         # fault tolerance would hand out duplicates of other frames.
         self._video: Any = module.VideoReader(path, num_threads=1, fault_tol=1e-9)
+        self._instead: OpenCVReader | None = None
         self.fps = float(self._video.get_avg_fps())
 
     @property
@@ -41,11 +42,15 @@ class DecordReader(Reader):
         return len(self._video)
 
     def _decode(self, numbers: np.ndarray) -> np.ndarray:
+        if self._instead is not None:
+            return self._instead.get(numbers)
         try:
             for row, number in enumerate(numbers.tolist()):
                 with self._seeking():
                     self._video.seek_accurate(number)
                 frame = self._video.next().asnumpy()
+                if frame.shape[2:] != (3,):
+                    return self._decode_instead(numbers)
                 if row == 0:
                     frames = np.empty((len(numbers), *frame.shape), np.uint8)
                 frames[row] = frame
@@ -53,9 +58,21 @@ class DecordReader(Reader):
         except self._errors as err:
             return read_otherwise(self.path, len(self), numbers, backend="decord", cause=err)
 
+    def _decode_instead(self, numbers: np.ndarray) -> np.ndarray:
+        """Read with OpenCV, from now on.
+
+        decord takes the bytes of a row, with what pads it, for the channels of its pixels where
+        they divide evenly (8, 12, 16, 24, 48 and 72 pixels): the pictures would be random memory.
+        """
+        backends.say_fallback(self.path, "decord")
+        self._instead, self.backend = OpenCVReader(self.path, Container("avi")), "opencv"
+        return self._instead.get(numbers)
+
     def close(self) -> None:
         """Free the decoder."""
         self._video = None
+        if self._instead is not None:
+            self._instead.close()
 
 
 class OpenCVReader(Reader):
@@ -68,7 +85,8 @@ class OpenCVReader(Reader):
         self._capture = _capture(path)
         self._next = 0
         if self._capture is None:
-            raise DataError(f"{path}: no decoder can open it; it is damaged, or not a video")
+            why = why_undecodable(path) or "no decoder can open it; it is damaged, or not a video"
+            raise DataError(f"{path}: {why}")
         cv2 = backends.opencv()
         self.fps = float(self._capture.get(cv2.CAP_PROP_FPS))
         self._count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -76,7 +94,7 @@ class OpenCVReader(Reader):
         if self._count <= 0 or not is_exact:
             self._count = count_frames(path)[1]
         if self._count <= 0:
-            raise DataError(f"{path}: the video holds no frame")
+            raise DataError(f"{path}: {why_undecodable(path) or 'the video holds no frame'}")
 
     def __len__(self) -> int:
         return self._count
@@ -90,7 +108,7 @@ class OpenCVReader(Reader):
             with self._seeking():
                 while self._next <= number:
                     if not self._capture.grab():
-                        raise truncated(self.path, self._count, self._next)
+                        raise _ends_early(self.path, self._count, self._next)
                     self._next += 1
             done, frame = self._capture.retrieve()
             if not done:
@@ -124,7 +142,8 @@ def read_otherwise(
     """
     declared, decodable = count_frames(path)
     if decodable < count:
-        raise truncated(path, max(declared, count), decodable) from cause
+        make = truncated if backend == "pyav" else _ends_early  # PyAV has more decoders
+        raise make(path, max(declared, count), decodable) from cause
     backends.say_fallback(path, backend)
     return OpenCVReader(path, Container("avi")).get(numbers)
 
@@ -156,6 +175,12 @@ def refuse_truncated(path: str, container: Container) -> None:
         raise DataError(f"{path}: truncated video: 0 frames could be decoded{reason}")
     if decodable < declared:
         raise truncated(path, declared, decodable, container.flaw)
+
+
+def _ends_early(path: str, declared: int, decodable: int) -> DataError:
+    """Return the error of a video of which OpenCV or decord could decode only the beginning."""
+    why = "" if decodable else why_undecodable(path)
+    return DataError(f"{path}: {why}") if why else truncated(path, declared, decodable)
 
 
 def truncated(path: str, declared: int, decodable: int, flaw: str = "") -> DataError:

@@ -20,10 +20,10 @@ from typing import Any
 
 import yaml
 
-from paddletsm.errors import ExportError
+from paddletsm.errors import ConfigError, ExportError
 from paddletsm.metrics import ACTIVATIONS, AVERAGES, Activation, Average
 from paddletsm.utils.io import nearest_file, sha256_of
-from paddletsm.utils.text import listing
+from paddletsm.utils.text import listing, nearest
 
 FILE_NAME = "inference.yml"
 FORMAT = "paddletsm-inference"
@@ -70,7 +70,8 @@ class Artefact:
         metrics: measured accuracy with this protocol, where known.
         parity: largest difference between the eager and the exported network, and what was allowed.
         files: file name -> SHA-256.
-        weights_sha256: hash of the weights file the network was exported from, where known.
+        weights_sha256: hash of the weights file the network was exported from; None for random
+            weights, and where a caller of ``export_model`` did not say.
         versions: versions of paddletsm, Paddle, NumPy and Python at export.
         networks: format -> {"files": names, "parity": as above}, and for int8 "accuracy".
         state: of a streaming network, whose input is a frame, [-1, 3, H, W]; else empty.
@@ -122,6 +123,21 @@ class Artefact:
         suffixes = {Path(name).suffix: name for name in self.files}
         return suffixes[f".{form}"], suffixes[".pdiparams"]
 
+    def only(self, form: str) -> Artefact:
+        """Return the same artefact as if it held one of its ``formats`` alone.
+
+        Raises:
+            ConfigError: it does not hold that one.
+        """
+        if form not in self.formats:
+            raise ConfigError(
+                f"format {form!r}: the artefact of {self.model_name} holds "
+                f"{listing(self.formats)}{nearest(form, self.formats)}"
+            )
+        if len(self.formats) == 1:
+            return self
+        return dataclasses.replace(self, networks={form: self.networks[form]})
+
     @property
     def network_files(self) -> tuple[str, ...]:
         """Names of all files of the network.
@@ -150,6 +166,8 @@ def write_artefact(artefact: Artefact, folder: Path) -> None:
     labels = {"labels": content.pop("labels")}
     text = _yaml(content, flow=None) + _yaml(labels, flow=False)
     header = f"# Written by {_EXPORT}; the checksum covers this file, so do not edit it.\n"
+    if artefact.weights_sha256 is None:
+        header += "# weights_sha256 is null: random weights, or those that export did not name.\n"
     (folder / FILE_NAME).write_text(header + text, encoding="utf-8")
 
 

@@ -43,6 +43,7 @@ class EngineProcess:
         folder: of the artefact.
         engine: name of the engine, see ``choose_engine``.
         precision: "fp32" or "int8".
+        form: of the artefact's formats, the one to run; None: as ``choose_engine`` says.
         options: of the engine.
         cores: numbers of the cores it may use; none: any. OpenVINO binds its threads to cores, in
             every process to the same ones unless each has its own.
@@ -55,6 +56,7 @@ class EngineProcess:
         engine: str,
         precision: str,
         options: EngineOptions,
+        form: str | None = None,
         cores: Sequence[int] = (),
     ) -> None:
         self._artefact = read_artefact(folder)
@@ -63,6 +65,7 @@ class EngineProcess:
                 "folder": str(folder.resolve()),
                 "engine": engine,
                 "precision": precision,
+                "form": form,
                 "options": dataclasses.asdict(options),
                 "cores": list(cores),
             }
@@ -145,6 +148,15 @@ class EngineProcess:
 
 def serve(setup_text: str) -> None:
     """Be the child: load the network, then answer until the parent's pipe is closed."""
+    try:
+        _serve(setup_text)
+    except (BrokenPipeError, EOFError):
+        # The parent was killed: there is nobody to answer. A plain return would try once more to
+        # write what is buffered, and complain of that.
+        os._exit(1)
+
+
+def _serve(setup_text: str) -> None:
     from paddletsm.deploy.engines import make_engine
 
     answers = os.fdopen(os.dup(1), "wb")
@@ -155,6 +167,8 @@ def serve(setup_text: str) -> None:
         os.sched_setaffinity(0, setup["cores"])
     try:
         artefact = read_artefact(folder)
+        if setup["form"] is not None:
+            artefact = artefact.only(setup["form"])
         engine = make_engine(
             folder,
             artefact,

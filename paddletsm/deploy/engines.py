@@ -106,9 +106,14 @@ def _no_such_form(artefact: Artefact, engine: str, precision: str) -> str:
             f"the engine {engine} does not run in {precision}; use openvino or onnxruntime, or "
             f"auto{remedy}"
         )
+    int8 = "int8" if precision == "fp32" and "int8" in artefact.formats else ""
+    if int8:
+        others = "" if int8 in formats else "--engine auto "
+        int8 = f"run it in 8 bit with {others}--precision int8, or "
+    what = "any engine" if engine == AUTO else f"the engine {engine}"
     return (
         f"the artefact of {artefact.model_name} holds {listing(artefact.formats)}, nothing that "
-        f"the engine {engine} runs in {precision}; export it again with --format "
+        f"{what} runs in {precision}; {int8}export it again with --format "
         f"{' '.join([*artefact.formats, sorted(wanted)[-1]])}"
     )
 
@@ -157,14 +162,16 @@ def make_engines(
     Raises:
         ConfigError, ExportError: as ``make_engine``.
     """
-    name, _ = choose_engine(artefact, engine, precision, device=options.device)
+    name, form = choose_engine(artefact, engine, precision, device=options.device)
     if count == 1 or name != "paddle":
         return [
             make_engine(folder, artefact, engine=name, precision=precision, options=options)
             for _ in range(count)
         ]
     processes = [
-        EngineProcess(folder, engine=name, precision=precision, options=options, cores=cores)
+        EngineProcess(
+            folder, engine=name, precision=precision, options=options, form=form, cores=cores
+        )
         for cores in _shares_of_cores(count)
     ]
     try:

@@ -25,10 +25,17 @@ from paddletsm.deploy.artefact import Artefact, read_artefact
 from paddletsm.deploy.engine import Engine, EngineOptions, default_threads
 from paddletsm.deploy.engine_process import EngineProcess
 from paddletsm.deploy.engines import make_engines
-from paddletsm.errors import ConfigError, DataError, ExportError
+from paddletsm.deploy.predictor_checks import (
+    check_numbers,
+    check_paths,
+    check_takes_clips,
+    check_top_k,
+    warn_of_random_weights,
+)
+from paddletsm.errors import DataError
 from paddletsm.metrics import average_views
 from paddletsm.utils.io import nearest_file
-from paddletsm.utils.threads import most_threads, usable_cores
+from paddletsm.utils.threads import usable_cores
 
 if TYPE_CHECKING:
     from paddletsm.data import Batch, ClipLoader
@@ -96,6 +103,8 @@ class Predictor:
         engine: "paddle", "openvino", "onnxruntime", or "auto": the fastest that is installed and
             that the artefact has a file for.
         precision: "fp32" or "int8".
+        format: of the formats that the artefact holds, the one to run; by default the first that
+            the engine runs of pdmodel, json and onnx.
         num_workers: processes that read clips for ``predict_many``; 0: a thread of this process.
             By default none for a few files, else as ``default_workers`` says.
         instances: how often the network is loaded, to compute as many batches at the same time,
@@ -120,22 +129,19 @@ class Predictor:
         use_tensorrt: bool = False,
         engine: str = "paddle",
         precision: str = "fp32",
+        format: str | None = None,
         num_workers: int | None = None,
         instances: int = 1,
         timeout_s: float = _TIMEOUT_S,
     ) -> None:
         from paddletsm.data import build_pipeline  # imports OpenCV
 
-        _check_numbers(batch_size, num_workers, instances, timeout_s)
+        check_numbers(batch_size, num_workers, instances, timeout_s)
         self.model_dir = Path(model_dir)
         self.batch_size = batch_size
         self.artefact: Artefact = read_artefact(self.model_dir)
-        if self.artefact.is_online:
-            raise ExportError(
-                f"{self.model_dir} holds a streaming network, which takes one frame after the "
-                "other; use tools/predict_stream.py (StreamPredictor), or export it without "
-                "--online"
-            )
+        check_takes_clips(self.artefact, self.model_dir)
+        warn_of_random_weights(self.artefact, self.model_dir)
         where = f"{self.model_dir / 'inference.yml'}: pipeline"
         self.pipeline = build_pipeline(self.artefact.pipeline, where=where)
         if instances > 1:
@@ -147,7 +153,7 @@ class Predictor:
         self._instances = instances
         self._engines = make_engines(
             self.model_dir,
-            self.artefact,
+            self.artefact if format is None else self.artefact.only(format),
             instances,
             engine=engine,
             precision=precision,
@@ -177,7 +183,7 @@ class Predictor:
             DataError: the file is missing, or cannot be decoded within the time limit.
             ConfigError: top_k is below 1.
         """
-        _check_top_k(top_k)
+        check_top_k(top_k)
         loader = self._take_loader(0)
         (loaded,) = _read(loader, [os.fspath(path)])
         self._give_loader(loader)
@@ -202,9 +208,10 @@ class Predictor:
             in time, has ``error`` set and no scores; no other file takes its place.
 
         Raises:
-            ConfigError: top_k is below 1.
+            ConfigError: top_k is below 1, or ``paths`` is one path.
         """
-        _check_top_k(top_k)
+        check_top_k(top_k)
+        check_paths(paths)
         return self._predict_many(map(os.fspath, paths), top_k)
 
     def logits(self, clips: np.ndarray) -> np.ndarray:
@@ -361,23 +368,3 @@ def _stages(times: Mapping[str, float]) -> dict[str, float]:
         "decode": times["seek"] + times["decode"],
         "transform": times["transform"] + times["normalize"],
     }
-
-
-def _check_top_k(top_k: int) -> None:
-    if top_k < 1:
-        raise ConfigError(f"top_k must be at least 1, not {top_k}")
-
-
-def _check_numbers(
-    batch_size: int, num_workers: int | None, instances: int, timeout_s: float
-) -> None:
-    least = {"batch_size": (batch_size, 1), "instances": (instances, 1)}
-    least["num_workers"] = (num_workers or 0, 0)
-    highest = most_threads()
-    for name, (value, lowest) in least.items():
-        if value < lowest:
-            raise ConfigError(f"{name} must be at least {lowest}, not {value}")
-        if name != "batch_size" and value > highest:
-            raise ConfigError(f"{name} must be at most {highest} here, not {value}")
-    if not timeout_s > 0:
-        raise ConfigError(f"timeout_s must be above 0, not {timeout_s}")

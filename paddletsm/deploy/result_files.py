@@ -9,11 +9,12 @@ them together in the order of the clips. Until then there is no ``x.jsonl``.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from paddletsm.deploy.predictor import Prediction
@@ -24,6 +25,7 @@ from paddletsm.utils.locks import locked
 from paddletsm.utils.text import listing
 
 _LOCK_S = 120.0
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,17 @@ class Outcome:
 
     Attributes:
         missing: clips without a result.
-        failed: results that are failures.
+        failed: clips whose result is a failure.
         is_merged: whether the file is complete, in the order of the clips.
+        others: results of clips that are not among these; they are kept, behind the rest.
+        best: number of the most probable class of each clip; None where there is none.
     """
 
     missing: int
     failed: int
     is_merged: bool
+    others: int = 0
+    best: tuple[int | None, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ class ResultFile:
         self.path = Path(path)
         self._layout = layout
         self._paths = [layout.known_as(name) for name in paths]
+        self._rank = rank
         self._is_shared = world > 1
         self._own = self._part(rank, world) if self._is_shared else self.path
         try:
@@ -118,7 +125,7 @@ class ResultFile:
         self.close()
         if not self._is_shared and not self._parts():
             return self._merge()
-        lock = self.path.with_name(f".{self.path.name}.lock")
+        lock = self._beside("lock")
         deadline = time.monotonic() + _LOCK_S
         while True:
             try:
@@ -131,6 +138,66 @@ class ResultFile:
                     raise
                 time.sleep(0.1)
 
+    def finish_together(self, *, patience_s: float, on_wait: Callable[[Outcome], None]) -> Outcome:
+        """As ``finish``; process 0 of several waits for the others while their results come.
+
+        Args:
+            patience_s: for the next result of any of them; a killed one writes no more.
+            on_wait: called once, with what there is, before waiting.
+
+        Raises:
+            ConfigError: as ``finish``.
+        """
+        outcome = self.finish()
+        if outcome.is_merged or self._rank:
+            return outcome
+        on_wait(outcome)
+        seen, last, pause = self._sizes(), time.monotonic(), _POLL_S
+        while not outcome.is_merged and time.monotonic() - last < patience_s:
+            time.sleep(pause)
+            now = self._sizes()
+            if now == seen:
+                continue
+            seen, last = now, time.monotonic()
+            outcome = self.finish()
+            # Reading long files again and again would take time from the other processes.
+            pause = max(_POLL_S, 10 * (time.monotonic() - last))
+        return outcome
+
+    @contextlib.contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Let the other processes know that process 0 is there, and will tell how all ends.
+
+        Raises:
+            ConfigError: another run writes this file.
+        """
+        if not self._is_shared or self._rank:
+            yield
+            return
+        sign = self._beside("reporter")
+        message = f"--output {self.path}: another run, process {{pid}}, is writing it"
+        with locked(sign, message=message):
+            try:
+                yield
+            finally:
+                sign.unlink(missing_ok=True)
+
+    def is_reported(self) -> bool:
+        """Whether process 0 is there to tell how all ends."""
+        sign = self._beside("reporter")
+        if not sign.exists():
+            return False
+        try:
+            with locked(sign, message=""):
+                sign.unlink(missing_ok=True)  # left by a kill
+        except ConfigError:
+            return True
+        return False
+
+    def count_done(self) -> int:
+        """Number of clips, of all processes, that have a result."""
+        return len(self._numbers_done())
+
     def __enter__(self) -> ResultFile:
         return self
 
@@ -139,6 +206,17 @@ class ResultFile:
 
     def _part(self, rank: int, world: int) -> Path:
         return self.path.with_name(f"{self.path.stem}.part-{rank}-of-{world}{self.path.suffix}")
+
+    def _beside(self, purpose: str) -> Path:
+        return self.path.with_name(f".{self.path.name}.{purpose}")
+
+    def _sizes(self) -> dict[str, int]:
+        """Bytes of all files; they change when a process gets on."""
+        sizes = {}
+        for file in self._sources():
+            with contextlib.suppress(FileNotFoundError):  # merged meanwhile
+                sizes[file.name] = file.stat().st_size
+        return sizes
 
     def _parts(self) -> list[Path]:
         stem, suffix = re.escape(self.path.stem), re.escape(self.path.suffix)
@@ -204,24 +282,39 @@ class ResultFile:
 
     def _merge(self) -> Outcome:
         if not self._own.exists() and self.path.exists():  # another process has merged
-            found = list(self._results_in(self.path))
-            return Outcome(0, _failures(found), is_merged=True)
+            return self._outcome(list(self._results_in(self.path)))
         found = list(self._results())
-        count = Counter(one.entry.path for one in found)
-        missing = sum((Counter(self._paths) - count).values())
-        if missing:
-            return Outcome(missing, _failures(found), is_merged=False)
-        if self._parts() or [one.entry.path for one in found] != self._paths:
+        outcome = self._outcome(found)
+        is_ordered = [one.entry.path for one in found[: len(self._paths)]] == self._paths
+        if outcome.is_merged and (self._parts() or not is_ordered):
             self._rewrite(found)
-        return Outcome(0, _failures(found), is_merged=True)
+        return outcome
 
-    def _rewrite(self, found: Sequence[_Found]) -> None:
-        """Write all results in the order of the clips, those of no clip behind them."""
+    def _outcome(self, found: Sequence[_Found]) -> Outcome:
+        """What results say of the clips; those of each clip are all there is to merge."""
+        results, others = self._of_clips(found)
+        entries = [None if one is None else one.entry for one in results]
+        missing = entries.count(None)
+        return Outcome(
+            missing,
+            sum(entry is not None and entry.is_failed for entry in entries),
+            is_merged=not missing,
+            others=len(others),
+            best=tuple(None if entry is None else entry.best for entry in entries),
+        )
+
+    def _of_clips(self, found: Sequence[_Found]) -> tuple[list[_Found | None], list[_Found]]:
+        """Of each clip its result, None where there is none, and the results of no clip."""
         waiting: dict[str, deque[_Found]] = defaultdict(deque)
         for one in found:
             waiting[one.entry.path].append(one)
-        ordered = [waiting[path].popleft() for path in self._paths]
-        ordered += [one for rest in waiting.values() for one in rest]
+        results = [waiting[path].popleft() if waiting[path] else None for path in self._paths]
+        return results, [one for rest in waiting.values() for one in rest]
+
+    def _rewrite(self, found: Sequence[_Found]) -> None:
+        """Write all results in the order of the clips, those of no clip behind them."""
+        results, others = self._of_clips(found)
+        ordered = [one for one in (*results, *others) if one is not None]
         files = {file: file.open("rb") for file in self._sources()}
         try:
             with atomic_path(self.path) as temporary, temporary.open("wb") as target:
@@ -234,10 +327,7 @@ class ResultFile:
                 file.close()
         for part in self._parts():
             part.unlink()
-
-
-def _failures(found: Sequence[_Found]) -> int:
-    return sum(one.entry.is_failed for one in found)
+        self.is_reported()  # removes what a killed process 0 has left
 
 
 def _records(file: Path, suffix: str) -> Iterator[tuple[int, bytes]]:

@@ -17,6 +17,8 @@ from paddletsm.utils.text import nearest
 
 _FORMATS = (".jsonl", ".csv")
 STAGES = ("open", "decode", "transform", "infer")
+# Path, error, number of classes, number of the best one, model.
+_Record = tuple[str, str | None, int, int | None, str]
 
 
 def as_record(prediction: Prediction, model: str = "") -> dict[str, Any]:
@@ -53,10 +55,12 @@ class Entry:
     Attributes:
         path: the clip.
         is_failed: whether it could not be predicted.
+        best: number of the most probable class; None where it failed.
     """
 
     path: str
     is_failed: bool
+    best: int | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ class Layout:
             raise DataError(
                 f"{where}: not a result of this command ({err}); name another --output"
             ) from err
-        path, error, top, model = record
+        path, error, top, best, model = record
         if model != self.model:
             raise ConfigError(
                 f"{where}: a result of the model {model!r}, this is {self.model!r}; name another "
@@ -123,14 +127,14 @@ class Layout:
                 f"{where}: names {top} classes, this command {self.top_k}; use the same --top_k, "
                 "name another --output, or leave --resume out to begin anew"
             )
-        return Entry(path, bool(error))
+        return Entry(path, bool(error), None if error else best)
 
-    def _from_csv(self, text: str) -> tuple[str, str, int, str]:
+    def _from_csv(self, text: str) -> _Record:
         cells = next(csv.reader(io.StringIO(text, newline=""), strict=True))
         top, rest = divmod(len(cells) - len(STAGES) - 3, 3)
         if rest or top < 1:
             raise ValueError(f"{len(cells)} columns")
-        return cells[0], cells[1], top, cells[-1]
+        return cells[0], cells[1], top, int(cells[3]) if cells[3] else None, cells[-1]
 
     def known_as(self, path: str) -> str:
         """Return a path as it is read back: CSV escapes what is no valid Unicode for good."""
@@ -143,9 +147,11 @@ class Layout:
 _ESCAPE = "backslashreplace"
 
 
-def _from_json(text: str) -> tuple[str, str | None, int, str]:
+def _from_json(text: str) -> _Record:
     record = json.loads(text)
-    return record["path"], record["error"], len(record["top"]), record["model"]
+    top = record["top"]
+    best = int(top[0]["id"]) if top else None
+    return record["path"], record["error"], len(top), best, record["model"]
 
 
 def _csv_line(cells: list[Any]) -> bytes:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from paddletsm.deploy.artefact import FILE_NAME
 from paddletsm.errors import ExportError
+from paddletsm.utils.disk import problem_of
 from paddletsm.utils.text import listing
 
 _KNOWN_SUFFIXES = (".pdmodel", ".pdiparams", ".info", ".json", ".onnx", ".yml", ".yaml")
@@ -30,14 +31,14 @@ def staging(out_dir: Path, name: str) -> Iterator[Path]:
         _clear_leftovers(out_dir)
         folder = _folder_beside(out_dir, ".tmp")
     except OSError as err:
-        raise ExportError(f"cannot write beside {out_dir}: {err}; choose another folder") from err
+        raise ExportError(f"{out_dir}: cannot be written: {problem_of(err)}") from err
     try:
         umask = os.umask(0)
         os.umask(umask)
         folder.chmod(0o777 & ~umask)  # mkdtemp makes private folders
         yield folder
     except OSError as err:
-        raise ExportError(f"cannot write the artefact {out_dir}: {err}") from err
+        raise ExportError(f"{out_dir}: cannot be written: {problem_of(err)}") from err
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

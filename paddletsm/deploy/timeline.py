@@ -34,7 +34,8 @@ class Timeline:
 
     Attributes:
         labels: K class names.
-        times: seconds, of each row of ``scores``.
+        times: seconds, where each row of ``scores`` begins to stand.
+        ends: seconds, where it ceases to; the next row begins there, or frames are missing.
         scores: rows [K], softmax.
         events: in the order of their ends.
         summary: of the run; None while it goes on.
@@ -42,6 +43,7 @@ class Timeline:
 
     labels: tuple[str, ...]
     times: list[float] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
     scores: list[np.ndarray] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     summary: Summary | None = None
@@ -77,9 +79,10 @@ class SlidingPredictor:
         self._stride = max(1, artefact.num_seg // _PER_CLIP) if stride is None else stride
         if self._stride < 1:
             raise ConfigError(f"stride must be at least 1, not {stride}")
-        self._until_next = self._num_seg = artefact.num_seg
+        self._until_next = self.num_seg = artefact.num_seg
         self.fps: float | None = artefact.num_seg / clip_seconds
-        self.delay_s = clip_seconds / 2  # scores belong to the middle of the clip
+        # A clip of T frames lasts until one frame behind the time of its last.
+        self.middle_s: float | None = clip_seconds * (0.5 - 1 / artefact.num_seg)
 
     def push(self, frame: np.ndarray) -> Prediction | None:
         """Take a frame uint8 [H, W, 3] RGB; the prediction of a clip that ends with it, or None."""
@@ -91,16 +94,20 @@ class SlidingPredictor:
         return self._predict(np.stack(self._frames))
 
     def finish(self) -> Prediction | None:
-        """At the end of a video that is shorter than a clip: the prediction of what there is."""
+        """At the end of a video: the prediction of its last clip, unless that was made already.
+
+        A video that is shorter than a clip is one clip of what there is.
+        """
         count = len(self._frames)
-        if count in (0, self._num_seg):
+        if count == 0 or (count == self.num_seg and self._until_next == self._stride):
             return None
-        return self._predict(np.stack(self._frames)[sample_segments(count, self._num_seg)])
+        self._until_next = self._stride
+        return self._predict(np.stack(self._frames)[sample_segments(count, self.num_seg)])
 
     def reset(self) -> None:
         """Begin anew."""
         self._frames.clear()
-        self._until_next = self._num_seg
+        self._until_next = self.num_seg
 
     def _predict(self, clip: np.ndarray) -> Prediction:
         start = time.perf_counter()
@@ -124,6 +131,7 @@ def make_timeline(
     *,
     rules: EventRules,
     fps: float | None = None,
+    longest_hold: int = 8,
     on_event: Callable[[Event], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Timeline:
@@ -135,6 +143,7 @@ def make_timeline(
         labels: K class names.
         rules: what counts as an event.
         fps: frames per second for the network; default: what the network expects.
+        longest_hold: frames of the network that may be missing; after more of them it begins anew.
         on_event: called with each event when it has ended.
         should_stop: asked before each frame.
 
@@ -159,14 +168,15 @@ def make_timeline(
         if on_event is not None:
             on_event(event)
 
-    def take_scores(at: float, scores: np.ndarray) -> None:
-        timeline.times.append(at)
+    def take_scores(start: float, end: float, scores: np.ndarray) -> None:
+        timeline.times.append(start)
+        timeline.ends.append(end)
         timeline.scores.append(scores)
 
     run = StreamRun(
         network,
         EventDetector(labels, rules),
-        Resampler(rate),
+        Resampler(rate, longest_hold=longest_hold),
         on_event=take_event,
         on_scores=take_scores,
     )

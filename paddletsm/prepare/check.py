@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Source:
         num_seg: frames that a clip needs.
         pattern: of the frames' names, where neither the caller nor a configuration stated one and
             the folders told another than the default; else "".
+        has_tail: training draws from it, and never the frames behind ``num_seg`` equal segments.
     """
 
     split: str
@@ -49,6 +50,7 @@ class Source:
     decoder: DecoderLike
     num_seg: int
     pattern: str = ""
+    has_tail: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class CheckSettings:
         num_classes: as stated; None: the largest label tells.
         class_names: in the order of the labels; None: unknown.
         flipped: whether training mirrors clips; None: not known.
-        swapped: labels that the mirroring exchanges.
+        label_map: labels that the mirroring exchanges, both ways.
+        no_flip: labels whose clips are not mirrored.
     """
 
     workers: int = 1
@@ -73,7 +76,8 @@ class CheckSettings:
     num_classes: int | None = None
     class_names: tuple[str, ...] | None = None
     flipped: bool | None = None
-    swapped: Collection[int] = ()
+    label_map: Mapping[int, int] = field(default_factory=dict)
+    no_flip: Collection[int] = ()
 
 
 @dataclass(frozen=True)
@@ -86,12 +90,14 @@ class CheckReport:
         findings: of lines and of what is not read, then of single entries in their order, then of
             whole splits.
         settings: how it was checked.
+        notes: sentences on what could not be checked.
     """
 
     sources: tuple[Source, ...]
     entries: dict[str, list[Entry]]
     findings: tuple[Finding, ...]
     settings: CheckSettings = field(default_factory=CheckSettings)
+    notes: tuple[str, ...] = ()
 
     @property
     def errors(self) -> list[Finding]:
@@ -128,6 +134,7 @@ def load_source(
     class_names: Sequence[str] | None = None,
     decode: dict[str, object] | None = None,
     num_seg: int = 8,
+    has_tail: bool | None = None,
 ) -> Source:
     """Read a list or folder for ``check_data``; malformed lines are kept for the report.
 
@@ -141,15 +148,17 @@ def load_source(
         class_names: of a folder, when another one defines the labels.
         decode: PIPELINE.decode of a configuration; None: what fits the format.
         num_seg: frames that a clip needs.
+        has_tail: see ``Source``; None: of training, as ``Sampler`` does it.
 
     Raises:
         ConfigError: unknown format, or a wrong suffix.
-        DataError: missing, empty, a video itself, or without a single entry.
+        DataError: missing, empty, a video itself, a folder of splits, or without a single entry.
     """
     if Path(file_path).suffix.lower() in VIDEO_SUFFIXES and Path(file_path).is_file():
         raise DataError(f"{file_path}: a video, not a list or folder of them")
-    if suffix and "{" in suffix and format is None:
-        format = "FrameDataset"
+    check_folder.refuse_splits(file_path)
+    if suffix and format is None:
+        format = "FrameDataset" if "{" in suffix else "VideoDataset"
     index, malformed, format = _load(file_path, format, data_prefix, suffix, class_names)
     pattern = ""
     if decode is None and format == "FrameDataset":
@@ -170,6 +179,7 @@ def load_source(
         decoder,
         num_seg,
         pattern,
+        split == "train" if has_tail is None else has_tail,
     )
 
 
@@ -200,12 +210,10 @@ def _load(
                 is_reported=True,
             )
         except DataError as err:
-            line = f" ({malformed[0][0]}: {malformed[0][1]})" if malformed else ""
-            failures.append(DataError(f"{err}{line}"))
+            failures.append(err)
         else:
-            first = Path(index.samples[0].path)
-            is_other = first.is_dir() if name == "VideoDataset" else first.is_file()
-            tried.append((is_other, len(malformed), name, index, malformed))
+            others = check_folder.of_other_kind(index, name)
+            tried.append((others, len(malformed), name, index, malformed))
     if not tried:
         raise failures[0]
     _, _, name, index, malformed = min(tried, key=lambda item: item[:2])
@@ -247,9 +255,10 @@ def check_data(
     }
     num_seg = {source.split: source.num_seg for source in sources}
     of_entries = _labels_out_of_range(sources, entries, settings)
-    of_entries += check_findings.problems(
-        [entries[source.split] for source in sources], num_seg.__getitem__, settings.group
-    )
+    splits = [entries[source.split] for source in sources]
+    with_tail = [source.split for source in sources if source.has_tail]
+    of_entries += check_findings.problems(splits, num_seg, settings.group, with_tail=with_tail)
+    note = check_findings.not_compared(splits, settings.group)
     of_entries.sort(key=lambda f: (SPLITS.index(f.split), f.sample_id))
     findings = [
         Finding("malformed", source.split, source.file_path, where, text)
@@ -265,7 +274,7 @@ def check_data(
                 class_names=source.class_names,
             )
     findings += of_entries + _label_findings(sources, settings)
-    return CheckReport(sources, entries, tuple(findings), settings)
+    return CheckReport(sources, entries, tuple(findings), settings, (note,) if note else ())
 
 
 def _labels_out_of_range(
@@ -294,7 +303,8 @@ def _label_findings(sources: Sequence[Source], settings: CheckSettings) -> list[
         split=first.split,
         source=first.file_path,
         flipped=settings.flipped,
-        swapped=settings.swapped,
+        label_map=settings.label_map,
+        no_flip=settings.no_flip,
     )
 
 
@@ -321,6 +331,7 @@ def as_json(report: CheckReport) -> str:
         "errors": len(report.errors),
         "warnings": len(report.warnings),
         "kinds": report.kinds(),
+        "notes": list(report.notes),
         "class_names": list(names) if names else None,
         "splits": splits,
         "findings": findings,

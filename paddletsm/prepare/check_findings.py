@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from paddletsm.prepare.check_scan import Entry
-from paddletsm.prepare.groups import detect_rule, recording_of
+from paddletsm.prepare.groups import recording_of, rule_to_compare
 from paddletsm.utils.text import plural
 
 ERROR, WARNING = "error", "warning"
@@ -23,21 +23,33 @@ class Kind:
     remedy: str
 
 
+_MUCH = 0.25  # share of the frames: that training never draws fewer is not worth a word
+
 _AGAIN = "copy or download it again, or leave it out"
 
 KINDS = {
     "malformed": Kind("malformed line", ERROR, "correct the line, or leave it out"),
     "unread": Kind("not read", ERROR, "move it into the folder of its class, or away"),
-    "no_clip": Kind("no clip", WARNING, "nothing reads it; remove it, or make it a video"),
+    "no_clip": Kind("no clip", WARNING, "remove it, or make it a video that is read"),
     "missing": Kind(
         "missing", ERROR, "restore it, or correct the path (see also data_prefix and suffix)"
     ),
     "corrupt": Kind("corrupt", ERROR, _AGAIN),
+    "no_picture": Kind("no picture", ERROR, "leave it out"),
+    "no_decoder": Kind(
+        "no decoder", ERROR, "pip install 'paddletsm[av]'; or encode it anew, as H.264"
+    ),
     "truncated": Kind("truncated", ERROR, _AGAIN),
     "perhaps_truncated": Kind("perhaps truncated", WARNING, "play it to the end"),
     "zero_frames": Kind("zero-frame", ERROR, _AGAIN),
     "too_short": Kind("too short", ERROR, "leave it out; frames would be repeated"),
     "frame_missing": Kind("missing frame", ERROR, "extract its frames again, or leave it out"),
+    "from_zero": Kind("frames from 0", ERROR, "rename its frames: the first one is number 1"),
+    "short": Kind(
+        "short for training",
+        WARNING,
+        "take longer clips, or set PIPELINE.train.sample.keep_tail: true",
+    ),
     "num_frames": Kind("wrong num_frames", ERROR, "correct the number in the list"),
     "stuck": Kind("not read in time", ERROR, "leave it out; for a long video raise --timeout"),
     "crash": Kind("kills its reader", ERROR, "encode it anew, or leave it out"),
@@ -106,8 +118,16 @@ def of_entry(entry: Entry, kind: str, text: str) -> Finding:
     return Finding(kind, entry.split, sample.path, sample.where, text, sample.label, sample.id)
 
 
-def broken_entries(entries: Iterable[Entry], num_seg: int) -> list[Finding]:
-    """Findings of single entries: unreadable ones, and those shorter than ``num_seg`` frames."""
+def broken_entries(
+    entries: Iterable[Entry], num_seg: int, *, has_tail: bool = False
+) -> list[Finding]:
+    """Findings of single entries: unreadable ones, and those of too few frames.
+
+    Args:
+        entries: of a split.
+        num_seg: frames that a clip needs.
+        has_tail: what is left of a video behind ``num_seg`` equal whole segments is never drawn.
+    """
     found = []
     for entry in entries:
         if entry.kind:
@@ -115,6 +135,13 @@ def broken_entries(entries: Iterable[Entry], num_seg: int) -> list[Finding]:
         elif entry.frames < num_seg:
             text = f"{plural(entry.frames, 'frame')}, fewer than the {num_seg} segments of a clip"
             found.append(of_entry(entry, "too_short", text))
+        elif has_tail and (lost := entry.frames % num_seg) >= _MUCH * entry.frames:
+            length = plural(entry.frames // num_seg, "frame")
+            text = (
+                f"training never draws the last {lost} of its {entry.frames} frames "
+                f"({num_seg} segments of {length})"
+            )
+            found.append(of_entry(entry, "short", text))
     return found
 
 
@@ -139,8 +166,7 @@ def leaks(splits: Sequence[Sequence[Entry]], rule: str) -> list[Finding]:
         splits: train, valid, test: the earlier of two gives way.
         rule: see ``groups.recording_of``; "auto" finds out.
     """
-    if rule == "auto":
-        rule = detect_rule([entry.sample.path for split in splits for entry in split])
+    rule = _stated(splits, rule)
     found = []
     for number, split in enumerate(splits):
         later = [entry for other in splits[number + 1 :] for entry in other]
@@ -162,14 +188,57 @@ def leaks(splits: Sequence[Sequence[Entry]], rule: str) -> list[Finding]:
     return found
 
 
+def not_compared(splits: Sequence[Sequence[Entry]], rule: str) -> str:
+    """Say of how many entries no recording is known, so that a leak of theirs is not found.
+
+    Args:
+        splits: train, valid, test.
+        rule: see ``leaks``.
+
+    Returns: a sentence, or "" where there is nothing to compare, or all were compared.
+    """
+    paths = [entry.sample.path.replace("\\", "/") for split in splits for entry in split]
+    if rule == "none" or sum(map(bool, splits)) < 2:
+        return ""
+    rule = _stated(splits, rule)
+    odd = [path for path in paths if recording_of(path, rule=rule) == path]
+    if not odd:
+        return ""
+    count = "any clip" if len(odd) == len(paths) else f"{len(odd)} of {len(paths)} clips"
+    return (
+        f"recordings not compared: the names do not tell that of {count}, such as {odd[0]}; "
+        "--group states a rule, or none"
+    )
+
+
+def _stated(splits: Sequence[Sequence[Entry]], rule: str) -> str:
+    """Return the rule, found out from the names where it is "auto"."""
+    if rule != "auto":
+        return rule
+    samples = [entry.sample for split in splits for entry in split]
+    return rule_to_compare([s.path for s in samples], [s.label for s in samples])
+
+
 def problems(
-    splits: Sequence[Sequence[Entry]], num_seg: Callable[[str], int], rule: str
+    splits: Sequence[Sequence[Entry]],
+    num_seg: Mapping[str, int],
+    rule: str,
+    *,
+    with_tail: Collection[str] = (),
 ) -> list[Finding]:
-    """All findings of single entries that reading and comparing them gives."""
+    """All findings of single entries that reading and comparing them gives.
+
+    Args:
+        splits: train, valid, test.
+        num_seg: of each split.
+        rule: see ``leaks``.
+        with_tail: splits of which frames are left over, see ``broken_entries``.
+    """
     found = []
     for split in splits:
         if split:
-            found += broken_entries(split, num_seg(split[0].split))
+            name = split[0].split
+            found += broken_entries(split, num_seg[name], has_tail=name in with_tail)
     leaking = leaks(splits, rule)
     found += leaking
     told = {(f.split, f.sample_id) for f in leaking}

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from paddletsm.data.frame_files import FRAME_PATTERN
 from paddletsm.errors import ConfigError, DataError
 from paddletsm.prepare.build_lists import write_list, write_text
 from paddletsm.prepare.check import CheckReport, Source
@@ -85,6 +86,36 @@ def class_names_path(out: str | Path) -> Path:
     """Where ``write_clean`` puts the class names of a folder."""
     out = Path(out)
     return out.with_name(f"{out.stem}_classes.txt")
+
+
+def training_overrides(
+    report: CheckReport, out: str | Path, *, data_prefix: str = "", suffix: str | None = None
+) -> list[str]:
+    """Return what a configuration needs to train on the clean lists: DATASET.train.file_path=...
+
+    Args:
+        report: of what was checked.
+        out: as in ``write_clean``.
+        data_prefix: as in ``load_source``.
+        suffix: as in ``load_source``.
+    """
+    found = []
+    for split, path in clean_targets(report.sources, out).items():
+        source = next(source for source in report.sources if source.split == split)
+        values = {"file_path": str(path)}
+        if source.class_names is None and data_prefix:
+            values["data_prefix"] = data_prefix
+        if source.format == "FrameDataset":
+            values["format"] = source.format
+            pattern = getattr(source.decoder, "suffix", FRAME_PATTERN)
+            # In quotes: a pattern that begins with a brace would be a mapping.
+            values |= {} if pattern == FRAME_PATTERN else {"suffix": f'"{pattern}"'}
+        elif source.class_names is None and suffix:
+            values["suffix"] = suffix
+        found += [f"DATASET.{split}.{key}={value}" for key, value in values.items()]
+    if any(source.class_names for source in report.sources):
+        found.append(f"DATASET.class_names={class_names_path(out)}")
+    return found
 
 
 def _target(out: Path, split: str, count: int) -> Path:

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
+from paddletsm.data.mirror import tells_direction, wrong_mirrors
 from paddletsm.prepare.check_findings import Finding
-from paddletsm.prepare.mirror import tells_direction
-from paddletsm.utils.text import listing, plural
+from paddletsm.utils.text import label_name, listing, plural
 
 IMBALANCE = 10.0  # clips of the largest class per clip of the smallest one
 
@@ -65,7 +65,8 @@ def direction_findings(
     split: str,
     source: str,
     flipped: bool | None,
-    swapped: Collection[int] = (),
+    label_map: Mapping[int, int] | None = None,
+    no_flip: Collection[int] = (),
 ) -> list[Finding]:
     """Classes that mirroring a clip turns into others.
 
@@ -74,24 +75,17 @@ def direction_findings(
         split: that is trained on.
         source: its list or folder.
         flipped: whether training mirrors clips; None when that is not known.
-        swapped: labels that the mirroring exchanges.
+        label_map: labels that the mirroring exchanges, both ways.
+        no_flip: labels whose clips are not mirrored.
     """
     if flipped is False or names is None:
         return []
-    left = [i for i, name in enumerate(names) if tells_direction(name) and i not in swapped]
-    if not left:
-        return []
-    shown = listing((label_name(label, names) for label in left), 6)
-    if flipped is None:
-        text = f"mirrored clips would have a wrong label: {shown}"
-        return [Finding("direction", split, source, "", text)]
-    text = f"training mirrors clips and keeps their label: {shown}"
-    return [Finding("flip", split, source, "", text)]
-
-
-def label_name(label: int, names: Sequence[str] | None) -> str:
-    """Return "3 (Archery)", or "3" when the class has no known name."""
-    return f"{label} ({names[label]})" if names and 0 <= label < len(names) else str(label)
+    if flipped:
+        texts = wrong_mirrors(names, label_map or {}, no_flip)
+        return [Finding("flip", split, source, "", text) for text in texts]
+    left = [label_name(i, names) for i, name in enumerate(names) if tells_direction(name)]
+    text = f"mirrored clips would have a wrong label: {listing(left, 6)}"
+    return [Finding("direction", split, source, "", text)] if left else []
 
 
 def _runs_from_one(labels: Sequence[int], num_classes: int) -> bool:

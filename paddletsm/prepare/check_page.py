@@ -13,17 +13,23 @@ from paddletsm.errors import DataError
 from paddletsm.prepare import check_scan
 from paddletsm.prepare.check import CheckReport, Source
 from paddletsm.prepare.check_findings import ERROR, Finding
-from paddletsm.prepare.check_labels import label_name
 from paddletsm.utils.disk import problem_of
 from paddletsm.utils.html import Raw, escape, image, page, table
 from paddletsm.utils.io import write_atomic
-from paddletsm.utils.text import plural
+from paddletsm.utils.text import label_name, plural
 
 _PER_CLASS = 4
 _SAMPLED = 240  # pictures of sampled clips in all: the page stays below about 3 MB
 _SUSPICIOUS = 60
 _ROWS = 2000  # of findings: a browser must open the page
 _BAR = 160
+_INSTEAD = {  # of a picture: what to say of a clip that has none, for a good reason
+    "missing": "missing",
+    "no_picture": "only sound",
+    "no_decoder": "no decoder for it",
+    "stuck": "not read in time",
+    "crash": "it kills its reader",
+}
 
 
 def write_page(report: CheckReport, path: str | Path) -> None:
@@ -70,6 +76,7 @@ def _verdict(report: CheckReport) -> str:
     return (
         f'<p class="lead"><span class="badge {badge}">{word}</span> {text}</p>'
         f'<p class="muted">{sources}</p>'
+        + "".join(f"<p>{_breakable(note)}</p>" for note in report.notes)
     )
 
 
@@ -159,7 +166,7 @@ def _suspicious(report: CheckReport) -> str:
                 f'<span class="badge {_badge(finding)}">{escape(finding.title)}</span> '
                 f"{_breakable(_short(finding.path))}"
             )
-            figures.append(_figure(data, finding.path, caption))
+            figures.append(_figure(data, finding.path, caption, _INSTEAD.get(finding.kind)))
     more = len(named) - _SUSPICIOUS
     note = f"<p>{more} more are in the table above.</p>" if more > 0 else ""
     return _grid(figures) + note
@@ -202,8 +209,9 @@ def _pictures(report: CheckReport, source: Source, samples: Sequence[Sample]) ->
     )
 
 
-def _figure(data: bytes, path: str, caption: str) -> str:
-    picture = image(data, f"a frame of {path}") if data else "<p>no frame can be decoded</p>"
+def _figure(data: bytes, path: str, caption: str, instead: str | None = None) -> str:
+    text = f"<p>{instead or 'no frame can be decoded'}</p>"
+    picture = image(data, f"a frame of {path}") if data else text
     return f'<figure class="card">{picture}<figcaption>{caption}</figcaption></figure>'
 
 

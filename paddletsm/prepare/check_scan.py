@@ -20,15 +20,18 @@ import numpy as np
 
 from paddletsm.data.backends import opencv
 from paddletsm.data.class_folders import natural_key
-from paddletsm.data.container import inspect_container
+from paddletsm.data.container import NEEDS_PYAV, NO_PICTURE, inspect_container
 from paddletsm.data.datasets import ClipDataset
 from paddletsm.data.loader import ClipLoader
 from paddletsm.data.pipeline import DecoderLike
 from paddletsm.data.readers import Reader, count_frames, frame_pattern_parts
 from paddletsm.data.types import Clip, Sample
 from paddletsm.errors import DataError
+from paddletsm.utils.text import plural
 
 THUMBNAIL_WIDTH = 160
+
+_TOLD = {NO_PICTURE: "no_picture", NEEDS_PYAV: "no_decoder"}  # by the reader: kind of finding
 
 _CHUNK_BYTES = 32 << 20  # of decoded frames at a time: the length of a video must not matter
 _ESTIMATE_SLACK = 0.1  # durations in headers are rounded, and rates vary
@@ -165,7 +168,7 @@ class _Inspection(_Job):
         except DataError as err:
             if not found["kind"]:
                 text = str(err).removeprefix(f"{sample.path}: ")
-                found.update(kind=_damage(sample.path), text=text)
+                found.update(kind=_TOLD.get(text) or _damage(sample.path), text=text)
         except _library_errors() as err:
             found.update(kind="corrupt", text=f"{type(err).__name__}: {err}")
         return found
@@ -180,6 +183,9 @@ class _Inspection(_Job):
             numbers = np.unique(np.linspace(0, count - 1, self._quick).astype(np.int64))
         shape, digest = _hash_frames(reader, numbers)
         found.update(frames=count, size=(shape[1], shape[0]))
+        if sample.num_frames not in (None, count) and os.path.isfile(sample.path):
+            text = f"the list says {plural(sample.num_frames, 'frame')}, the video has {count}"
+            found.update(kind="num_frames", text=text)
         if not found["kind"]:
             found["kind"], found["text"] = _silent_cut(sample.path, count)
         found.update(frame_hash=digest, file_hash=_hash_files(sample.path))
@@ -191,10 +197,14 @@ class _Inspection(_Job):
         before, after = frame_pattern_parts(self._pattern)
         match = re.compile(re.escape(before) + r"(\d+)" + re.escape(after)).fullmatch
         hits = (match(name) for name in os.listdir(sample.path))
-        numbers = {int(hit[1]) for hit in hits if hit} - {0}
+        every = {int(hit[1]) for hit in hits if hit}
+        numbers = every - {0}
         if not numbers:
             like = self._pattern.format(1)
             return "zero_frames", f"no frame named like {like!r} in this folder; see --suffix"
+        if 0 in every:
+            first = self._pattern.format(0)
+            return "from_zero", f"frames are numbered from 0, and training never reads {first}"
         last = max(numbers)
         if len(numbers) < last:
             absent = (number for number in range(1, last) if number not in numbers)

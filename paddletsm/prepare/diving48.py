@@ -67,6 +67,7 @@ DIVING48 = Source(
     title="Diving48",
     out="data/diving48",
     config="configs/tsm_diving48.yaml",
+    num_classes=48,
     instructions=_INSTRUCTIONS,
     read=_read,
     sizes={"none": ("", None)},

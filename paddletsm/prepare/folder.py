@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddletsm.data.class_folders import (
+    SPLIT_NAMES,
     VIDEO_SUFFIXES,
     holds_images,
     holds_videos,
@@ -34,7 +35,7 @@ from paddletsm.utils.text import listing, plural
 
 FEW_CLIPS = 10  # a class with fewer is warned of
 
-_SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing"}
+_WRONG_SHOWN = 20  # folders of frames that are named when they cannot be used
 
 
 @dataclass(frozen=True)
@@ -237,7 +238,7 @@ def _class_names(root: Path) -> list[str]:
         )
     if not names:
         raise DataError(f"{root}: has no sub-folders; it needs one per class, with its clips in it")
-    if {name.lower() for name in names} <= _SPLIT_NAMES:
+    if {name.lower() for name in names} <= SPLIT_NAMES:
         raise DataError(
             f"{root}: holds {', '.join(names)}: it is split already; no lists are needed, set "
             f"DATASET.train.file_path to {root / names[0]} and the like, or give one of them here"
@@ -273,12 +274,37 @@ def _check_contents(root: Path, contents: dict[str, FolderContents]) -> None:
 
 
 def _count(root: Path, clips: Sequence[str]) -> tuple[tuple[int, ...], str]:
-    pattern = find_pattern(root / clips[0])
-    counted = count_all([root / clip for clip in clips], pattern)
-    wrong = next((outcome for outcome in counted if isinstance(outcome, str)), None)
+    """Frames of every clip, and how they are named: as in the first clip that tells.
+
+    Raises:
+        DataError: folders that cannot be used, all of them together.
+    """
+    folders = [root / clip for clip in clips]
+    wrong: list[str] = []
+    while len(wrong) < len(folders):
+        try:
+            pattern = find_pattern(folders[len(wrong)])
+            break
+        except DataError as err:
+            wrong.append(str(err))
+    else:
+        raise _wrong_folders(root, wrong, len(folders))
+    counted = count_all(folders[len(wrong) :], pattern)
+    counts = tuple(outcome for outcome in counted if isinstance(outcome, int))
+    wrong += [outcome for outcome in counted if isinstance(outcome, str)]
     if wrong:
-        raise DataError(wrong)
-    return tuple(counted), pattern
+        raise _wrong_folders(root, wrong, len(folders))
+    return counts, pattern
+
+
+def _wrong_folders(root: Path, wrong: Sequence[str], count: int) -> DataError:
+    lines = [f"  {text}" for text in wrong[:_WRONG_SHOWN]]
+    if len(wrong) > _WRONG_SHOWN:
+        lines.append(f"  ... and {len(wrong) - _WRONG_SHOWN} more")
+    return DataError(
+        f"{root}: {len(wrong)} of {plural(count, 'folder')} of frames cannot be used; mend or move "
+        + "\n".join(["them:", *lines])
+    )
 
 
 def _unmatched(folder: ClassFolder, recordings: Sequence[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from paddletsm.data.index import VIDEO_SUFFIXES
 from paddletsm.errors import ConfigError
@@ -24,27 +24,38 @@ _NUMBERED = re.compile(
     r"(?:[\s_.-](?:c|s|p|v|clip|part|seg|segment|scene|shot|take|cut|chunk|split)?|clip|part)"
     r"[\s_.-]*(?:\d+|\(\d+\))"
 )
-_MOSTLY = 0.9  # share of the clips whose names must fit for a rule to be chosen
+_MOSTLY = 0.9  # share of the clips whose names must fit for "ucf" to be enough
 
 
-def detect_rule(paths: Sequence[str]) -> str:
+def detect_rule(paths: Sequence[str], classes: Sequence[Hashable] | None = None) -> str:
     """Return the rule that fits the names of clips: "ucf", "prefix" or "none".
 
-    "ucf" where names end in ``_g01_c02``. "prefix" where they end in a number behind a separator
-    (``match12_clip3``, ``match12-3``, ``match12 (3)``), recordings with several clips exist, and
-    most classes (folders) have several recordings: ``walk_001 ... walk_100`` in a folder
-    ``walk`` is a mere enumeration, hence "none".
+    "ucf" where names end in ``_g01_c02``. "prefix" where there are names that end in a number
+    behind a separator (``match12_clip3``, ``match12-3``, ``match12 (3)``), recordings with several
+    clips exist, and most classes have several recordings: ``walk_001 ... walk_100`` of a class is
+    a mere enumeration, hence "none". Clips of other names are recordings of their own.
 
     Args:
-        paths: of video files or frame folders, as in a list; the last folder is the class.
+        paths: of video files or frame folders, as in a list.
+        classes: of the clips; None: their folders.
     """
-    if not paths:
-        return "none"
+    if classes is None:
+        classes = [_folder(path.replace("\\", "/")) for path in paths]
     for rule, split in _SPLITTERS.items():
-        fits = sum(split(_stem(path)) is not None for path in paths)
-        if fits >= _MOSTLY * len(paths) and _is_telling([(p, rule) for p in paths]):
+        fitting = [(p, c) for p, c in zip(paths, classes, strict=True) if split(_stem(p))]
+        enough = _MOSTLY * len(paths) if rule == "ucf" else 1  # "prefix" finds its names, too
+        if len(fitting) >= enough and _is_telling(fitting, rule, len(set(classes))):
             return rule
     return "none"
+
+
+def rule_to_compare(paths: Sequence[str], classes: Sequence[Hashable]) -> str:
+    """Return the rule by which splits are compared: "ucf" or "prefix".
+
+    As ``detect_rule``, but ``_g01_c02`` says what it means in any name, however few there are.
+    """
+    rule = detect_rule(paths, classes)
+    return "ucf" if rule == "none" else rule
 
 
 def recording_of(path: str, *, rule: str) -> str:
@@ -96,14 +107,16 @@ def check_rule(rule: str) -> re.Pattern[str]:
     return pattern
 
 
-def _is_telling(named: Sequence[tuple[str, str]]) -> bool:
+def _is_telling(fitting: Sequence[tuple[str, Hashable]], rule: str, num_classes: int) -> bool:
     """Whether the recordings are more than one per class and less than one per clip."""
-    clips = Counter(recording_of(path, rule=rule) for path, rule in named)
+    clips: Counter[str] = Counter()
     per_class = defaultdict(set)
-    for path, rule in named:
-        per_class[_folder(path.replace("\\", "/"))].add(recording_of(path, rule=rule))
+    for path, name in fitting:
+        recording = recording_of(path, rule=rule)
+        clips[recording] += 1
+        per_class[name].add(recording)
     several = sum(len(recordings) > 1 for recordings in per_class.values())
-    return max(clips.values()) > 1 and 2 * several > len(per_class)
+    return max(clips.values(), default=0) > 1 and 2 * several > num_classes
 
 
 def _stem(path: str) -> str:

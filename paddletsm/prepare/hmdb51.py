@@ -54,7 +54,10 @@ def _read(annotations: Path, splits: Sequence[int]) -> Annotations:
                 raise DataError(f"{annotations}: {name}_test_split{split}.txt is not in it")
             for part, clip in _read_class(files[name, split]):
                 clips[part].append((f"{name}/{clip}", label))
-        parts += [Part(f"hmdb51_{part}_split_{split}", tuple(rows)) for part, rows in clips.items()]
+        parts += [
+            Part(f"hmdb51_{part}_split_{split}", tuple(rows), split=split)
+            for part, rows in clips.items()
+        ]
     return Annotations(tuple(class_names), tuple(parts))
 
 
@@ -77,8 +80,10 @@ HMDB51 = Source(
     title="HMDB51",
     out="data/hmdb51",
     config="configs/tsm_hmdb51.yaml",
+    num_classes=51,
     instructions=_INSTRUCTIONS,
     read=_read,
     sizes={"own": ("rawframes", FrameSize())},
     splits=(1, 2, 3),
+    identity=str,  # the lists are of one class each: names could agree by chance
 )

@@ -36,6 +36,7 @@ JESTER = Source(
     title="Jester",
     out="data/jester",
     config="configs/tsm_jester.yaml",
+    num_classes=27,
     instructions=_INSTRUCTIONS,
     read=_read,
     pattern="{:05}.jpg",

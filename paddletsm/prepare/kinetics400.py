@@ -83,6 +83,7 @@ KINETICS400 = Source(
     title="Kinetics-400",
     out="data/k400",
     config="configs/tsm_k400.yaml",
+    num_classes=400,
     instructions=_INSTRUCTIONS,
     read=_read,
     sizes={

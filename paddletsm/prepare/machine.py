@@ -7,8 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from paddletsm.utils.text import plural
-
 
 @dataclass(frozen=True)
 class Machine:
@@ -27,7 +25,12 @@ class Machine:
     cores: int = 1
 
     def __str__(self) -> str:
-        memory = f", {self.memory_mb / 1000:.0f} GB each" if self.memory_mb else ""
-        if self.device == "gpu":
-            return f"{plural(self.count, 'GPU')}{memory}"
-        return f"the CPU, processes: {self.count}{memory}"
+        """What there is, not what a training needs."""
+        is_gpu = self.device == "gpu"
+        noun = "GPU" if is_gpu else "process"
+        several = self.count > 1
+        units = f"{self.count} {noun}{('s' if is_gpu else 'es') if several else ''}"
+        if self.memory_mb:
+            size = f"{self.memory_mb / 1000:.0f} GB of memory"
+            units += f" that have {size} each" if several else f" that has {size}"
+        return units if is_gpu else f"the CPU, in {units}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from paddletsm.data.index import VIDEO_SUFFIXES
@@ -18,6 +18,7 @@ from paddletsm.errors import ConfigError, DataError
 from paddletsm.prepare.build_lists import write_list, write_text
 from paddletsm.prepare.extract_frames import FrameSize, extract_all
 from paddletsm.prepare.frame_folders import count_all
+from paddletsm.prepare.repeats import without_repeats
 from paddletsm.utils.io import nearest_file
 from paddletsm.utils.locks import locked
 from paddletsm.utils.text import listing, nearest, plural
@@ -34,16 +35,19 @@ class Part:
         clips: (name, label from zero); the name is that of the frames' folder and, without its
             suffix, of the video, below ``folder``.
         folder: of the split below the videos and below the frames; "" where they share one.
+        split: number of the official split, where there are several: the parts of one have no clip
+            in common.
     """
 
     stem: str
     clips: tuple[tuple[str, int], ...]
     folder: str = ""
+    split: int = 0
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """Class names in the order of their labels, and the splits."""
+    """Class names in the order of their labels, and the splits, training before validation."""
 
     class_names: tuple[str, ...]
     parts: tuple[Part, ...]
@@ -58,6 +62,7 @@ class Source:
         title: in messages.
         out: folder that the configs expect.
         config: the default configuration.
+        num_classes: of the whole data set, as the configurations state it.
         configs: by size, where one other than the first has a configuration of its own.
         instructions: where to download what, under which terms, and the command to type.
         read: (folder of annotations, splits) -> ``Annotations``.
@@ -66,12 +71,14 @@ class Source:
         splits: numbers of the official splits, if there are several.
         pattern: names of the frames where the data set comes as frame folders, "{:05}.jpg".
         key: what tells a video from its name; by default the last part, letter by letter.
+        identity: what two names of one clip have in common; by default ``key``.
     """
 
     name: str
     title: str
     out: str
     config: str
+    num_classes: int
     instructions: str
     read: Callable[[Path, Sequence[int]], Annotations]
     sizes: Mapping[str, tuple[str, FrameSize | None]] = field(default_factory=dict)
@@ -79,6 +86,7 @@ class Source:
     splits: tuple[int, ...] = ()
     pattern: str = ""
     key: Callable[[str], str] = lambda name: name.rpartition("/")[2]
+    identity: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -110,21 +118,27 @@ class Report:
 
     Attributes:
         missing: clips that the annotations name and the folder lacks.
+        searched: the folders in which they were looked for.
+        repeats: sentences about clips that the annotations name more than once.
         failed: clips that cannot be read, and why.
         extracted: videos whose frames were written now.
         skipped: videos whose frames were there already.
         counts: clips in the lists, by the stem of the split.
         absent: classes without a clip, by the stem of the split.
+        num_classes: that the annotations name.
         lists: the files written; none if something is missing or unreadable and that is not
             allowed.
     """
 
     missing: tuple[str, ...] = ()
+    searched: tuple[Path, ...] = ()
+    repeats: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     extracted: int = 0
     skipped: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
     absent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    num_classes: int = 0
     lists: tuple[Path, ...] = ()
 
 
@@ -138,10 +152,18 @@ class _Clips:
     failed: list[str] = field(default_factory=list)
     extracted: int = 0
     skipped: int = 0
-    scans: dict[Path, dict[str, list[Path]]] = field(default_factory=dict)
+    scans: dict[Path, dict[str, list[Path]]] = field(default_factory=dict)  # by folder searched
+    repeats: tuple[str, ...] = ()
 
     def report(self) -> Report:
-        return Report(tuple(self.missing), tuple(self.failed), self.extracted, self.skipped)
+        return Report(
+            missing=tuple(self.missing),
+            searched=tuple(self.scans),
+            repeats=self.repeats,
+            failed=tuple(self.failed),
+            extracted=self.extracted,
+            skipped=self.skipped,
+        )
 
 
 def prepare(source: Source, request: Request, *, progress: Progress | None = None) -> Report:
@@ -171,9 +193,10 @@ def prepare(source: Source, request: Request, *, progress: Progress | None = Non
             f"size {size!r}{nearest(size, source.sizes)} (known: {listing(source.sizes)})"
         )
     annotations = source.read(request.annotations, request.splits)
-    clips = _Clips()
+    annotations, repeats = without_repeats(annotations, source.identity or source.key)
+    clips = _Clips(repeats=repeats)
     for part in annotations.parts:
-        _locate(source, part, root_of(part, request.clips), clips)
+        _locate(source, part, root_of(part, request.clips), clips, annotations.class_names)
     if not clips.paths:
         first = next(iter(clips.missing))
         raise DataError(
@@ -198,11 +221,13 @@ def root_of(part: Part, clips: Path) -> Path:
     return clips / part.folder if part.folder and (clips / part.folder).is_dir() else clips
 
 
-def _locate(source: Source, part: Part, root: Path, clips: _Clips) -> None:
+def _locate(
+    source: Source, part: Part, root: Path, clips: _Clips, class_names: Sequence[str]
+) -> None:
     """Fill in the path of every clip of a split, or its name among the missing."""
-    if not source.pattern and root not in clips.scans:
-        clips.scans[root] = _find_videos(root, source.key)
-    for name, _ in part.clips:
+    if root not in clips.scans:
+        clips.scans[root] = {} if source.pattern else _find_videos(root, source.key)
+    for name, label in part.clips:
         if source.pattern:
             paths = [root / name] if (root / name).is_dir() else []
         else:
@@ -212,7 +237,10 @@ def _locate(source: Source, part: Part, root: Path, clips: _Clips) -> None:
         if paths:
             clips.paths[part.folder, name] = paths[0]
         else:
-            clips.missing[os.path.join(part.folder, name)] = None
+            # Where splits have folders of their own, class folders are ours: not the user's names.
+            last = name.rpartition("/")[2]
+            shown = f"{last} ({class_names[label]}, {part.folder})" if part.folder else name
+            clips.missing[shown] = None
 
 
 def _right_one(paths: Sequence[Path], wanted: Path) -> list[Path]:
@@ -257,7 +285,9 @@ def _extract(
 def _count(source: Source, request: Request, clips: _Clips, progress: Progress | None) -> None:
     keys = sorted(clips.paths)
     folders = [clips.paths[key] for key in keys]
-    counted = count_all(folders, source.pattern, workers=request.workers, progress=progress)
+    counted = count_all(
+        folders, source.pattern, is_checked=True, workers=request.workers, progress=progress
+    )
     for key, outcome in zip(keys, counted, strict=True):
         if isinstance(outcome, str):
             clips.failed.append(outcome)
@@ -295,14 +325,12 @@ def _write(source: Source, request: Request, annotations: Annotations, clips: _C
         stem: tuple(name for label, name in enumerate(names) if label not in labels)
         for stem, labels in used.items()
     }
-    return Report(
-        tuple(clips.missing),
-        tuple(clips.failed),
-        clips.extracted,
-        clips.skipped,
-        {stem: len(of_part) for stem, of_part in rows.items()},
-        {stem: classes for stem, classes in absent.items() if classes},
-        tuple(lists),
+    return replace(
+        clips.report(),
+        counts={stem: len(of_part) for stem, of_part in rows.items()},
+        absent={stem: classes for stem, classes in absent.items() if classes},
+        num_classes=len(names),
+        lists=tuple(lists),
     )
 
 

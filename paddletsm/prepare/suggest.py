@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from paddletsm.data.mirror import MirrorPolicy, mirror_policy
 from paddletsm.prepare.machine import Machine
-from paddletsm.prepare.mirror import MirrorPolicy, mirror_policy
 from paddletsm.prepare.suggest_data import DataFacts, Source
 from paddletsm.prepare.suggest_text import Choice, render
 from paddletsm.utils.text import listing, plural

@@ -37,7 +37,7 @@ def _read(annotations: Path, splits: Sequence[int]) -> Annotations:
     for split in splits:
         for part, prefix in _PARTS.items():
             clips = read_split(index.parent / f"{prefix}{split:02d}.txt", class_names)
-            parts.append(Part(f"ucf101_{part}_split_{split}", tuple(clips)))
+            parts.append(Part(f"ucf101_{part}_split_{split}", tuple(clips), split=split))
     return Annotations(tuple(class_names), tuple(parts))
 
 
@@ -52,6 +52,7 @@ UCF101 = Source(
     title="UCF101",
     out="data/ucf101",
     config="configs/tsm_ucf101.yaml",
+    num_classes=101,
     instructions=_INSTRUCTIONS,
     read=_read,
     sizes={"own": ("rawframes", FrameSize())},

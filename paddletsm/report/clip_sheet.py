@@ -37,12 +37,21 @@ class SeenClip:
     Attributes:
         frames: uint8 [T,H,W,3] RGB, normalisation undone; the first view.
         title: label and class name.
-        detail: file and frame numbers (from 0).
+        file: its name.
+        numbers: of the T frames, from 0.
+        view: ", view 1 of 3" where there are several.
     """
 
     frames: np.ndarray
     title: str
-    detail: str
+    file: str
+    numbers: tuple[int, ...]
+    view: str = ""
+
+    @property
+    def detail(self) -> str:
+        """File and frames in one line."""
+        return f"{self.file}, frames {listing(self.numbers, 16)}{self.view}"
 
 
 def read_clips(
@@ -77,8 +86,8 @@ def read_clips(
         name = names[clip.label] if 0 <= clip.label < len(names) else "?"
         where = os.path.basename(os.path.normpath(dataset.samples[number].path))
         views = "" if len(clip.frames) == 1 else f", view 1 of {len(clip.frames)}"
-        detail = f"{where}, frames {listing(clip.indices[0].tolist(), 16)}{views}"
-        clips.append(SeenClip(frames, f"{clip.label}  {name}", detail))
+        title, numbers = f"{clip.label}  {name}", tuple(clip.indices[0].tolist())
+        clips.append(SeenClip(frames, title, where, numbers, views))
     if not clips:
         raise DataError(f"none of {len(chosen)} samples can be read; the first: {errors[0]}")
     return clips
@@ -113,7 +122,7 @@ def write_sheet(clips: Sequence[SeenClip], path: Path) -> None:
 
 
 def write_video(clips: Sequence[SeenClip], path: Path) -> None:
-    """Write an MP4: all clips at the same time, in a grid, each with its label above it.
+    """Write an MP4: all clips at once, in a grid, each below its label, file and frame number.
 
     Raises:
         DataError: OpenCV cannot write such a video here.
@@ -136,8 +145,10 @@ def write_video(clips: Sequence[SeenClip], path: Path) -> None:
 def _grid(clips: Sequence[SeenClip], columns: int, t: int) -> np.ndarray:
     cells = []
     for clip in clips:
-        frame = _scaled(clip.frames[t % len(clip.frames)], 2 * _HEIGHT)
-        cells.append(np.concatenate([_caption(clip.title, frame.shape[1]), frame]))
+        now = t % len(clip.frames)
+        frame = _scaled(clip.frames[now], 2 * _HEIGHT)
+        lines = (clip.title, _fitting(clip.file, f", frame {clip.numbers[now]}", frame.shape[1]))
+        cells.append(np.concatenate([*(_caption(line, frame.shape[1]) for line in lines), frame]))
     height, width = (max(cell.shape[axis] for cell in cells) for axis in (0, 1))
     cells = [_padded(cell, width + _GAP, height + _GAP) for cell in cells]
     while len(cells) % columns:
@@ -153,6 +164,14 @@ def _scaled(frame: np.ndarray, height: int = _HEIGHT) -> np.ndarray:
     size = (max(1, round(frame.shape[1] * height / frame.shape[0])), height)
     method = cv2.INTER_AREA if frame.shape[0] > height else cv2.INTER_NEAREST
     return cv2.resize(frame, size, interpolation=method)
+
+
+def _fitting(name: str, rest: str, width: int) -> str:
+    """Shorten a file's name in front, so that what follows it can be read: "...00012.avi"."""
+    room = int(width / (_FONT_PIXELS * 0.6)) - len(rest)
+    if len(name) > room:
+        name = f"...{name[3 - room :]}" if room > 3 else ""
+    return (name + rest).removeprefix(", ")
 
 
 def _caption(text: str, width: int) -> np.ndarray:

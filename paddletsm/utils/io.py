@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from paddletsm.utils.text import nearest
+from paddletsm.utils.text import closest
 
 # Behind the content of a sealed file: pickles and zip archives are read up to their own end.
 _SEAL = b"\npaddletsm-sha256:"
@@ -20,19 +20,21 @@ _LONGEST_NAME = 100
 
 
 def nearest_file(path: str | Path) -> str:
-    """Return "; did you mean 'x'?" for a missing path, from the names beside it, or ""."""
+    """Return "; did you mean 'x'?" for a missing path, from the names beside it, or "".
+
+    Of a link it tells where that leads: "; it is a link to nowhere ('x')".
+    """
     path = Path(path)
     try:
         if path.exists():
             return ""
+        if path.is_symlink():
+            return f"; it is a link to nowhere ({os.readlink(path)!r})"
         names = sorted(item.name for item in path.parent.iterdir())
     except OSError:
         return ""
-    hint = nearest(path.name, names)
-    if not hint:
-        return ""
-    name = hint.split("'")[1]
-    return f"; did you mean {str(path.parent / name)!r}?"
+    name = closest(path.name, names)
+    return "" if name is None else f"; did you mean {str(path.parent / name)!r}?"
 
 
 def check_name(name: str) -> None:

@@ -90,6 +90,6 @@ def _launchers_terminal() -> TextIO | None:
     if "PADDLE_TRAINER_ID" not in os.environ:
         return None
     try:
-        return open(f"/proc/{os.getppid()}/fd/2", "w")
+        return open(f"/proc/{os.getppid()}/fd/2", "a")  # it may be a log file
     except OSError:
         return None

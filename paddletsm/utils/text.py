@@ -5,15 +5,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the choice closest to ``word``, or "" when none is close."""
+    found = closest(word, choices)
+    return "" if found is None else f"; did you mean {found!r}?"
+
+
+def closest(word: str, choices: Iterable[str]) -> str | None:
+    """Return the choice closest to ``word``, or None when none is close."""
     names = [str(choice) for choice in choices]
     lowered = {name.lower(): name for name in reversed(names)}
     match = difflib.get_close_matches(str(word).lower(), lowered, n=1, cutoff=0.6)
-    return f"; did you mean {lowered[match[0]]!r}?" if match else ""
+    return lowered[match[0]] if match else None
 
 
 def listing(items: Iterable[object], limit: int = 12) -> str:
@@ -21,6 +27,11 @@ def listing(items: Iterable[object], limit: int = 12) -> str:
     names = [str(item) for item in items]
     shown = ", ".join(names[:limit])
     return shown + (f", ... ({len(names) - limit} more)" if len(names) > limit else "")
+
+
+def label_name(label: int, names: Sequence[str] | None) -> str:
+    """Return "3 (Archery)", or "3" when the class has no known name."""
+    return f"{label} ({names[label]})" if names and 0 <= label < len(names) else str(label)
 
 
 def plural(count: int, noun: str) -> str:

@@ -80,6 +80,9 @@ def test_processes_share_the_clips(
         cwd=tmp_path,
     )
     assert done.returncode == 1, "there are broken files"
+    assert f"written: {output}, {CLIPS} clips, 4 failed" in done.stdout, "whoever was last"
+    assert "top-1 of 8 labelled clips" in done.stdout
+    assert "missing" not in done.stdout
     assert answers(output) == expected
     assert sorted(item.name for item in tmp_path.iterdir()) == ["log", "shared.jsonl"]
 
@@ -106,6 +109,26 @@ def test_a_killed_run_is_resumed(
     assert done.returncode == 1, done.stderr
     assert "already" in done.stdout
     assert answers(output) == expected
+
+
+def test_sigterm_tells_how_to_continue(place: Path, tmp_path: Path) -> None:
+    """Paddle sets a handler of its own when it loads a network."""
+    output, long = tmp_path / "ended.jsonl", tmp_path / "long.txt"
+    long.write_text(f'"{place / "clips" / "00.avi"}" jump\n' * 20000)
+    command = [sys.executable, *words(place, output, "--instances", "2")]
+    command[command.index("-i") + 1] = str(long)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    end = time.monotonic() + 120
+    while not (output.exists() and output.stat().st_size) and process.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.terminate()
+    error = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 128 + signal.SIGTERM, error
+    done = len(output.read_text().splitlines())
+    assert f"interrupted: {done} of 20000 clips done" in error
+    assert "--resume" in error
+    assert "Traceback" not in error
 
 
 def test_several_processes_need_a_file(place: Path) -> None:

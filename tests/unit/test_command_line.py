@@ -156,6 +156,13 @@ def test_wrong_words_are_refused_by_name(
         (["benchmark", "data", "a", "--workers", "1", "-1"], "--workers: expected a whole number"),
         (["benchmark", "data", "a", "--batch_size", "0"], "--batch_size: expected a whole number"),
         (["benchmark", "data", "a", "--num", "0"], "--num: expected a whole number from 1 on"),
+        (["benchmark", "model", "-c", MOTION, "--threads", "0"], "--threads: expected a whole"),
+        (["benchmark", "model", "-c", MOTION, "--runs", "0"], "--runs: expected a whole number"),
+        (["benchmark", "train", "-c", MOTION, "--size", "0"], "--size: expected a whole number"),
+        (["benchmark", "predict", "a", "--clips", "0"], "--clips: expected a whole number from 1"),
+        (["benchmark", "predict", "a", "--soak", "9"], "--soak: expected a whole number from 10"),
+        (["benchmark", "predict", "a", "--num_workers", "-1"], "--num_workers: expected a whole"),
+        (["browse", "-c", MOTION, "--seed", "-1"], "--seed: expected a whole number from 0 on"),
         (["prepare", "ucf101", "--workers", "0"], "--workers: expected a whole number from 1 on"),
     ],
 )

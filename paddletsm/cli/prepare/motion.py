@@ -8,7 +8,7 @@ import argparse
 from dataclasses import fields
 
 from paddletsm.cli.common import EXIT_OK
-from paddletsm.cli.prepare.shared import show_progress
+from paddletsm.cli.prepare.shared import Progress
 from paddletsm.prepare.motion import MotionSettings, prepare_motion
 from paddletsm.prepare.motion_scene import CLASS_NAMES
 
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Render the data set, unless it is there."""
     names = [field.name for field in fields(MotionSettings)]
     settings = MotionSettings(**{name: getattr(args, name) for name in names})
-    is_new = prepare_motion(args.out, settings, force=args.force, progress=show_progress)
+    is_new = prepare_motion(args.out, settings, force=args.force, progress=Progress())
     counts = ", ".join(
         f"{count * len(CLASS_NAMES)} {split}" for split, count in settings.per_class.items()
     )

@@ -7,15 +7,19 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 
 from paddletsm.cli.common import EXIT_FAILED, EXIT_OK, whole
-from paddletsm.cli.prepare.shared import complain, show_progress
+from paddletsm.cli.prepare.shared import Progress, TerminatedError, complain, terminable
+from paddletsm.data.index import VIDEO_SUFFIXES
 from paddletsm.errors import ConfigError
 from paddletsm.prepare.extract_frames import JPEG_QUALITY
 from paddletsm.prepare.official import Report, Request, Source, prepare
 from paddletsm.utils.text import listing, plural
+
+_SUFFIXES = listing(VIDEO_SUFFIXES)
 
 
 def summary(source: Source) -> str:
@@ -68,8 +72,21 @@ def run(args: argparse.Namespace, *, source: Source) -> int:
         workers=args.workers,
         allow_missing=args.allow_missing,
     )
-    report = prepare(source, request, progress=show_progress)
+    progress = Progress()
+    try:
+        with terminable():
+            report = prepare(source, request, progress=progress)
+    except KeyboardInterrupt:
+        _say_stopped(source, progress)
+        raise
+    except TerminatedError:
+        _say_stopped(source, progress)
+        return 128 + signal.SIGTERM
+    for text in report.repeats:
+        print(f"warning: {text}", file=sys.stderr)
     complain("missing", report.missing)
+    if report.missing:
+        print(f"searched: {_searched(source, report)}", file=sys.stderr)
     complain("unreadable", report.failed)
     if not report.lists:
         return _refuse(source, request, report)
@@ -81,6 +98,28 @@ def _clips_option(source: Source) -> tuple[str, str]:
     if source.pattern:
         return "--frames", f"the unpacked frame folders, each with {source.pattern.format(1)}, ..."
     return "--videos", "the unpacked videos"
+
+
+def _searched(source: Source, report: Report) -> str:
+    folders = " and ".join(map(str, report.searched))
+    if source.pattern:
+        return f"{folders}, for folders of these names"
+    return f"{folders}, and all folders in them, for videos of these names ({_SUFFIXES})"
+
+
+def _say_stopped(source: Source, progress: Progress) -> None:
+    """That nothing is lost, and how to go on."""
+    count = f" after {progress.done} of {plural(progress.total, 'clip')}" if progress.total else ""
+    line = "\n" if progress.total and sys.stderr.isatty() else ""  # behind the counter
+    extracts = any(size is not None for _, size in source.sizes.values())
+    kept, then = "", "begins anew"
+    if extracts:  # some may be there before the first is counted
+        kept, then = "the frames that are written stay, and ", "goes on behind them"
+    print(
+        f"{line}stopped{count}: {kept}the same command {then}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _refuse(source: Source, request: Request, report: Report) -> int:
@@ -106,6 +145,15 @@ def _print_result(source: Source, request: Request, report: Report) -> None:
         print(f"{stem}: {plural(count, 'clip')}")
     for stem, names in report.absent.items():
         print(f"warning: {stem} has no clip of {listing(names, 5)}", file=sys.stderr)
+    option = ""
+    if report.num_classes != source.num_classes:
+        option = f" -o MODEL.head.num_classes={report.num_classes}"
+        print(
+            f"warning: {source.title} has {source.num_classes} classes, these annotations name "
+            f"{report.num_classes}: its configurations need{option}; results cannot be compared "
+            "with published ones",
+            file=sys.stderr,
+        )
     left_out = len(report.missing) + len(report.failed)
     if left_out:
         print(f"left out: {len(report.missing)} missing, {len(report.failed)} unreadable clips")
@@ -123,4 +171,4 @@ def _print_result(source: Source, request: Request, report: Report) -> None:
             f"the configs read {source.out}: ln -s {shlex.quote(os.path.abspath(request.out))} "
             f"{source.out}"
         )
-    print(f"next: python main.py -c {source.configs.get(request.size, source.config)}")
+    print(f"next: python main.py -c {source.configs.get(request.size, source.config)}{option}")

@@ -1,13 +1,18 @@
 # Copyright (c) 2026 The paddletsm authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the data sets' commands share: progress, lists of complaints."""
+"""What the data sets' commands share: progress, being stopped, lists of complaints."""
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 _SHOWN = 20  # names that are listed; more would scroll the count away
+_LINE_EVERY_S = 10.0  # of progress where there is no terminal to count on
 
 
 def complain(what: str, names: Sequence[str]) -> None:
@@ -18,8 +23,46 @@ def complain(what: str, names: Sequence[str]) -> None:
         print(f"... and {len(names) - _SHOWN} more", file=sys.stderr)
 
 
-def show_progress(done: int, total: int) -> None:
-    """Keep a counter on the last line of a terminal."""
-    if sys.stderr.isatty() and (done % 20 == 0 or done == total):
-        end = "\n" if done == total else ""
-        print(f"\r{done}/{total} clips", end=end, file=sys.stderr, flush=True)
+class Progress:
+    """A counter on the last line of a terminal; elsewhere a line every ten seconds; on stderr.
+
+    Attributes:
+        done: clips so far.
+        total: clips in all; 0 before the first.
+    """
+
+    def __init__(self) -> None:
+        self.done = self.total = 0
+        self._start = self._said = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """So many clips are done."""
+        self.done, self.total = done, total
+        if sys.stderr.isatty():
+            if done % 20 == 0 or done == total:
+                end = "\n" if done == total else ""
+                print(f"\r{done}/{total} clips", end=end, file=sys.stderr, flush=True)
+            return
+        now = time.monotonic()
+        if now - self._said >= _LINE_EVERY_S or done == total:
+            self._said = now
+            seconds = now - self._start
+            print(f"{done}/{total} clips, {seconds:.0f} s", file=sys.stderr, flush=True)
+
+
+class TerminatedError(BaseException):
+    """SIGTERM has come; not an ``Exception``, so that nothing takes it for a broken clip."""
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM raise ``TerminatedError`` where Ctrl-C raises ``KeyboardInterrupt``."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise TerminatedError
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

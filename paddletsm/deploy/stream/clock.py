@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import math
+
 from paddletsm.errors import ConfigError
 
 # Frames per second: one in a quarter of an hour, and more than cameras for slow motion give.
 LEAST_FPS, MOST_FPS = 0.001, 1000.0
 # Timestamps of containers are rounded to milliseconds; a frame that is early by less is on time.
 _SLACK = 0.05
+_FRAMES_TO_A_GAP = 2  # of a slow source: one may be late
 
 
 def checked_fps(fps: float, what: str = "--fps") -> float:
@@ -48,6 +51,12 @@ class Resampler:
         self.interval = 1.0 / checked_fps(fps, "the rate")
         self.longest_hold = longest_hold
         self._next: float | None = None
+
+    def expect(self, source_fps: float) -> None:
+        """Take frames at a source's rate (0: unknown) for no gap: they are held, however slow."""
+        if source_fps > 0:
+            needed = math.ceil(_FRAMES_TO_A_GAP / (self.interval * source_fps))
+            self.longest_hold = max(self.longest_hold, needed)
 
     def reset(self) -> None:
         """The next frame begins a new stream."""

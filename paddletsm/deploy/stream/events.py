@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from paddletsm.errors import ConfigError
 from paddletsm.utils.text import listing, nearest
+
+# Timestamps of containers are rounded to milliseconds; an event is not dropped over one.
+_ROUNDING_S = 1e-3
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Event:
 
     Attributes:
         start: seconds from the start of the stream.
-        end: seconds; the time of the last frame that belongs to it.
+        end: seconds; where the next scores begin that do not belong to it, or the video ends.
         label: class name.
         label_id: class number.
         score: highest score in it.
@@ -66,8 +69,9 @@ class EventRules:
 class EventDetector:
     """Finds the events of one stream.
 
-    An event also ends where another class that is not silent passes the threshold with a higher
-    score, and that class's event begins.
+    Scores stand from their time until the next ones, so an event of one row of scores lasts until
+    the next row. It also ends where another class that is not silent passes the threshold with a
+    higher score, and that class's event begins.
 
     Args:
         labels: K class names in the order of the scores.
@@ -99,23 +103,23 @@ class EventDetector:
             own = float(scores[self._open.label_id])
             is_replaced = begins and best != self._open.label_id and loudest[best] > own
             if own < self.rules.release or is_replaced:
-                ended = self.flush()
+                ended = self.flush(time)
             else:
                 self._open = _longer(self._open, time, own)
         if self._open is None and begins:
             self._open = Event(time, time, self.labels[best], best, float(scores[best]))
         return ended
 
-    def flush(self) -> list[Event]:
-        """End the open event: the stream is over, or interrupted."""
+    def flush(self, time: float) -> list[Event]:
+        """End the open event at a time: the stream is over, or interrupted."""
         event, self._open = self._open, None
-        if event is None or event.end - event.start < self.rules.min_seconds:
+        if event is None or time - event.start < self.rules.min_seconds - _ROUNDING_S:
             return []
-        return [event]
+        return [replace(event, end=time)]
 
 
 def _longer(event: Event, time: float, score: float) -> Event:
-    return Event(event.start, time, event.label, event.label_id, max(event.score, score))
+    return replace(event, end=time, score=max(event.score, score))
 
 
 def _check_known(names: Iterable[str], labels: Sequence[str]) -> None:

@@ -21,6 +21,7 @@ from paddletsm.deploy.predictor import Prediction
 from paddletsm.deploy.stream.frames import FrameTransform
 from paddletsm.deploy.stream.smoothing import RunningMean, as_prediction
 from paddletsm.errors import ConfigError, DataError, ExportError
+from paddletsm.utils.text import plural
 
 
 class StreamPredictor:
@@ -82,7 +83,7 @@ class StreamPredictor:
         self._mean = RunningMean(streams, self.average_frames)
         self._states = self.engine.start(streams)
         self.streams = streams
-        self.delay_s = 0.0  # a prediction is of the time of its frame
+        self.middle_s: float | None = None  # a prediction is of its frame
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -124,7 +125,8 @@ class StreamPredictor:
             DataError: another number of frames than streams, or one is no frame.
         """
         if len(frames) != self.streams:
-            raise DataError(f"{len(frames)} frames for {self.streams} streams; give one of each")
+            given, wanted = plural(len(frames), "frame"), plural(self.streams, "stream")
+            raise DataError(f"{given} for {wanted}; give one of each")
         rows = [row for row, frame in enumerate(frames) if frame is not None]
         if not rows:
             return [None] * self.streams

@@ -9,23 +9,26 @@ that is too slow sees fewer frames, never older ones.
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from paddletsm.errors import DataError
-from paddletsm.utils.io import nearest_file
+from paddletsm.deploy.stream.reasons import (
+    ALWAYS_LIVE,
+    URL,
+    check_source,
+    why_fewer,
+    why_no_answer,
+    why_unreadable,
+)
+from paddletsm.utils.text import plural
 
 logger = logging.getLogger(__name__)
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_ALWAYS_LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt")
 _POLL_S = 0.1  # how soon a stop request is noticed
 _OPEN_TIMEOUT_MS = 10_000
 
@@ -130,12 +133,9 @@ class FileSource:
     def problem(self) -> str | None:
         """What was wrong with the video, once it has been read; None: nothing."""
         if self.count == 0:
-            return f"{self.name}: no frame could be read; it is damaged, or not a video"
+            return str(why_unreadable(self.name))
         if self.count < self.declared:
-            return (
-                f"{self.name}: {self.count} of {self.declared} frames could be decoded; it is cut "
-                "off or damaged"
-            )
+            return why_fewer(self.name, self.declared, self.count, self.fps)
         return None
 
     def close(self) -> None:
@@ -151,6 +151,7 @@ class LiveSource:
         connect: opens the source; called by the reading thread, once per attempt.
         retry: how it is opened again; None: at its end the source is over.
         pace: the source is a file that is to be read at its own rate.
+        explain: tells why there was no frame, "" where it does not know.
 
     Attributes:
         fps: as the source states them; 0 where it does not, or has not been opened.
@@ -168,8 +169,9 @@ class LiveSource:
         *,
         retry: RetryRules | None = None,
         pace: bool = False,
+        explain: Callable[[], str] = lambda: "",
     ) -> None:
-        self.name = name
+        self.name, self._explain = name, explain
         self.fps = 0.0
         self.count = self.dropped = self.reconnects = 0
         self.problem: str | None = None
@@ -212,11 +214,14 @@ class LiveSource:
                 if self._stop.is_set() or self._retry is None:
                     break
                 failures = 1 if got else failures + 1
+                why = "" if got else self._explain()
+                why = f" ({why})" if why else ""
                 if self._retry.attempts is not None and failures > self._retry.attempts:
-                    self.problem = f"{self.name}: given up after {self._retry.attempts} attempts"
+                    attempts = plural(self._retry.attempts, "attempt")
+                    self.problem = f"{self.name}: given up after {attempts}{why}"
                     break
                 wait = self._retry.wait(failures)
-                what = "broke off" if got else "gives no frame"
+                what = "broke off" if got else f"gives no frame{why}"
                 logger.warning("%s %s; trying again in %.1f s", self.name, what, wait)
                 if self._stop.wait(wait):
                     break
@@ -280,41 +285,32 @@ def open_source(
         retry: how cameras and URLs are opened again.
 
     Raises:
-        DataError: a file that is missing or no video. Live sources are opened later, by their
-            thread.
+        DataError: a file that is missing or no video, or a URL that cannot be read. Live sources
+            are opened later, by their thread.
+        DamagedVideoError: a video that is empty or cut off, so that it cannot be opened.
     """
     retry = retry or RetryRules()
+    name = check_source(name)
     if name.isdecimal():
-        return LiveSource(f"camera {name}", lambda: _open_camera(int(name)), retry=retry)
-    if not _URL.match(name):
+        return LiveSource(
+            f"camera {name}",
+            lambda: _open_camera(int(name)),
+            retry=retry,
+            explain=lambda: why_no_answer(name),
+        )
+    if not URL.match(name):
         return _open_file(name, realtime)
-    if name.split("://")[0].lower() in _ALWAYS_LIVE:
-        return LiveSource(name, lambda: _open_url(name), retry=retry)
+    if name.split("://")[0].lower() in ALWAYS_LIVE:
+        return LiveSource(
+            name, lambda: _open_url(name), retry=retry, explain=lambda: why_no_answer(name)
+        )
     return _open_http(name, realtime, retry)
 
 
-def _no_file(name: str) -> str:
-    """Why there is no file to read; "" where there is one."""
-    path = Path(name)
-    if not name.strip():
-        return "the name is empty"
-    if re.fullmatch(r"-\d+", name) and not path.exists():
-        return f"{name}: camera numbers begin at 0"
-    if path.is_dir():
-        return f"{name} is a folder"
-    if path.is_file():
-        return ""
-    return f"{name} is no file" if path.exists() else f"{name} does not exist{nearest_file(name)}"
-
-
 def _open_file(name: str, realtime: bool) -> FileSource | LiveSource:
-    if problem := _no_file(name):
-        raise DataError(
-            f"{problem}; name a video file, a camera (0, 1, ...) or a URL (rtsp://, http://)"
-        )
     capture = _open_url(name)
     if not capture.isOpened():
-        raise DataError(f"{name}: no decoder can open it; it is damaged, or not a video")
+        raise why_unreadable(name)
     if not realtime:
         return FileSource(name, capture)
     capture.release()
@@ -332,7 +328,12 @@ def _open_http(name: str, realtime: bool, retry: RetryRules) -> FileSource | Liv
         capture.release()
         return LiveSource(name, lambda: _open_url(name), pace=True)
     opened = [capture] if capture.isOpened() else []
-    return LiveSource(name, lambda: opened.pop() if opened else _open_url(name), retry=retry)
+    return LiveSource(
+        name,
+        lambda: opened.pop() if opened else _open_url(name),
+        retry=retry,
+        explain=lambda: why_no_answer(name),
+    )
 
 
 def _open_camera(number: int) -> Capture:
@@ -349,7 +350,7 @@ def _open_url(name: str) -> Any:
     if not has_ffmpeg:
         return cv2.VideoCapture(name)
     limits = []
-    if _URL.match(name):
+    if URL.match(name):
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _OPEN_TIMEOUT_MS]
         limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _OPEN_TIMEOUT_MS]
     return cv2.VideoCapture(name, cv2.CAP_FFMPEG, limits)

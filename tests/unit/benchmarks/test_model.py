@@ -57,7 +57,6 @@ def test_train_command(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "message"),
     [
         ([], "say what to measure: model, train, "),
-        (["model", "-c", CONFIG, "--runs", "0"], "--runs must be at least 1"),
         (["model", "-c", CONFIG, "--engines", "padle"], "did you mean 'paddle'"),
         (["model", "-c", CONFIG, "--precision", "int4"], "known: fp32, int8"),
     ],

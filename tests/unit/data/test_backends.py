@@ -27,7 +27,7 @@ from paddletsm.data import (
 )
 from paddletsm.data.readers import READERS
 from paddletsm.errors import ConfigError, DataError
-from tests.conftest import REPO
+from tests.conftest import REPO, random_frames, write_video
 
 needs_both = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("av", "decord"))), reason="needs PyAV and decord"
@@ -49,6 +49,27 @@ def test_falls_back_to_opencv_and_says_so_once(
         ]
     finally:
         backends._decord.cache_clear()
+
+
+@pytest.mark.parametrize("width", [8, 16, 48, 72, 64])
+def test_pictures_of_other_channels_are_read_with_opencv(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, width: int
+) -> None:
+    """Of narrow videos decord hands out arrays with 4 to 12 channels of random memory."""
+    pytest.importorskip("decord")
+    path = write_video(tmp_path / "narrow.mp4", random_frames(10, 36, width), codec="mp4v")
+    backends._fallback_said.cache_clear()
+    try:
+        with caplog.at_level(logging.WARNING):
+            for _ in range(2):
+                reader, other = open_video(path, "decord"), open_video(path, "opencv")
+                for numbers in ([2, 9], [4], range(10)):
+                    assert np.array_equal(reader.get(numbers), other.get(numbers))
+                assert reader.backend == ("decord" if width == 64 else "opencv")
+                reader.close()
+    finally:
+        backends._fallback_said.cache_clear()
+    assert len(caplog.records) == (width != 64)
 
 
 @pytest.mark.parametrize("fails", ["open", "get"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddletsm.data import backends, open_frames
+from paddletsm.data import backends, frame_files, open_frames
 from paddletsm.errors import DataError
 from tests.conftest import random_frames
 
@@ -43,6 +43,17 @@ def test_frame_patterns(tmp_path: Path, pattern: str) -> None:
     (tmp_path / pattern.format(7)).unlink()
     with pytest.raises(DataError, match="frame 7 of 12 is missing"):
         reader.get([6])
+
+
+def test_frames_from_zero_are_said(frame_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for path in sorted(frame_folder.iterdir()):
+        path.rename(path.with_name(f"f{int(path.stem[4:]) - 1}.jpg"))
+    frame_files._from_zero_said.cache_clear()
+    assert [len(open_frames(frame_folder, "f{}.jpg")) for _ in range(2)] == [4, 4]
+    (said,) = caplog.messages
+    assert said.startswith(f"{frame_folder}: f0.jpg is not read")
+    with pytest.raises(DataError, match=r"frame 5 of 5 is missing .*from 1, these from 0: rename"):
+        open_frames(frame_folder, "f{}.jpg", num_frames=5).get([4])
 
 
 def test_frame_folder_problems(frame_folder: Path, tmp_path: Path) -> None:

@@ -4,16 +4,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from paddletsm.deploy.engine import EngineOptions
-from paddletsm.deploy.engine_process import EngineProcess
+from paddletsm.deploy.engine_process import _BOOTSTRAP, EngineProcess
 from paddletsm.deploy.predictor import Predictor
 from paddletsm.errors import ExportError
 
@@ -49,3 +52,20 @@ def test_a_network_that_cannot_be_loaded_is_refused_as_here(
     with pytest.raises(ExportError, match=r"pdiparams is not the file"):
         engine.wait_ready()
     engine.close()
+
+
+def test_the_child_of_a_killed_parent_ends_quietly(artefact_dir: Path) -> None:
+    """Its parent reads nothing any more, or has sent half of its clips."""
+    setup = dict(json.loads(open_process(artefact_dir)._setup))
+    command = [sys.executable, "-c", _BOOTSTRAP, json.dumps(setup), *sys.path]
+    pipe = subprocess.PIPE
+    children = [subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(2)]
+    children[0].stdout.close()
+    assert len(children[1].stdout.read(8)) == 8, "it is ready"
+    children[1].stdin.write(b"\x01\x00\x00\x00half")
+    for child in children:
+        child.stdin.close()
+        error = child.stderr.read().decode()
+        assert "Traceback" not in error
+        assert "BrokenPipe" not in error
+        assert child.wait() == 1

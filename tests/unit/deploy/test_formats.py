@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from paddletsm.data import Sample
 from paddletsm.deploy import Predictor, read_artefact
+from paddletsm.deploy.engine import Engine, EngineOptions
 from paddletsm.deploy.engines import ENGINES, choose_engine, is_installed, make_engine
 from paddletsm.deploy.formats import FORMATS, checked_difference, network_files
 from paddletsm.deploy.int8 import Int8Plan, balanced, compare
@@ -244,6 +246,46 @@ def test_what_cannot_run_is_refused_with_the_remedy(
 ) -> None:
     with pytest.raises(ConfigError, match=words):
         Predictor(artefact_dir, engine=engine, precision=precision)
+
+
+@pytest.mark.parametrize(
+    ("engine", "words"),
+    [
+        ("auto", "nothing that any engine runs in fp32; run it in 8 bit with --precision int8, or"),
+        ("openvino", "the engine openvino runs in fp32; run it in 8 bit with --precision int8, or"),
+        ("paddle", "run it in 8 bit with --engine auto --precision int8, or export it again"),
+    ],
+)
+def test_int8_alone_is_offered(engine: str, words: str) -> None:
+    alone = type("Alone", (), {"formats": ("int8",), "model_name": "m"})
+    with pytest.raises(ConfigError, match=words):
+        choose_engine(alone, engine)
+
+
+@needs_onnx
+@needs_paddle_3
+def test_a_format_may_be_chosen(all_formats: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from paddletsm.deploy import engines
+
+    opened: list[str] = []
+    really = engines.open_engine
+
+    def noting(name: str, paths: list[Path], options: EngineOptions) -> Engine:
+        opened.extend(path.name for path in paths)
+        return really(name, paths, options)
+
+    monkeypatch.setattr(engines, "open_engine", noting)
+    Predictor(all_formats, threads=1)
+    one = Predictor(all_formats, format="json", threads=1)
+    assert opened == ["tiny.pdmodel", "tiny.pdiparams", "tiny.json", "tiny.json.pdiparams"]
+    with Predictor(all_formats, format="json", instances=2) as two:
+        assert {json.loads(engine._setup)["form"] for engine in two._engines} == {"json"}
+        clips = random_clips(1)
+        np.testing.assert_allclose(two.logits(clips), one.logits(clips), atol=1e-4)
+    with pytest.raises(ConfigError, match=r"format 'jsn': .* holds .*did you mean 'json'"):
+        Predictor(all_formats, format="jsn")
+    with pytest.raises(ConfigError, match="nothing that the engine paddle runs"):
+        Predictor(all_formats, format="onnx")
 
 
 def test_auto_takes_what_is_there(artefact_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -73,9 +74,28 @@ def test_listed_paths_may_start_from_the_folder_of_the_list(tree: Path) -> None:
     assert collect_inputs(["clips/all.txt"]) == ["clips/a/y.mkv"]
 
 
+def test_a_path_that_means_two_files_is_that_of_the_current_folder(
+    tree: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("paddletsm"), "propagate", True)
+    (tree / "b.avi").touch()
+    Path("clips/all.txt").write_text("b.avi 0\na/y.mkv 0\n")
+    assert collect_inputs(["clips/all.txt"]) == ["b.avi", "clips/a/y.mkv"]
+    (said,) = {record.getMessage() for record in caplog.records}
+    assert "clips/all.txt: 1 path, the first 'b.avi', exist" in said
+    caplog.clear()
+    Path("list.txt").write_text("clips/b.avi 0\n")
+    assert collect_inputs(["list.txt", str(tree / "list.txt")]) == ["clips/b.avi"] * 2
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
+        (b"path,label\nclips/b.avi,3\n", r"bad\.txt:1: 'path,label' is no file; a line of titles"),
+        (b"Video_Name label\nclips/b.avi 3\n", r"bad\.txt:1: .*a line of titles"),
+        (b"path,error,label1,id1,score1\nclips/b.avi,,a,1,1\n", r"bad\.txt:1: .* holds results of"),
+        (b"clips/b.avi\n# the rest\n", r"bad\.txt:2: '# the rest' is no file; a comment\?"),
         (b"", r"bad\.txt: the list is empty"),
         (b"clips/b.avi\n\nclips/b.avi\n", r"bad\.txt:2: blank line"),
         (b"'clips/b.avi 3\n", r"bad\.txt:1: No closing quotation"),
@@ -100,6 +120,14 @@ def test_malformed_list_is_refused(tree: Path, content: bytes, words: str) -> No
 def test_inputs_that_mean_nothing_are_refused(tree: Path, name: str, words: str) -> None:
     with pytest.raises(DataError, match=words):
         collect_inputs([name])
+
+
+def test_files_may_have_names_like_titles_and_comments(tree: Path) -> None:
+    for name in ("path", "#1.avi"):
+        Path(name).touch()
+    Path("list.txt").write_text("path,3\n#1.avi 3\n")
+    assert collect_named(["list.txt"]) == [Named("path", "3"), Named("#1.avi", "3")]
+    assert [clip.where for clip in collect_named(["list.txt"])] == ["list.txt:1", "list.txt:2"]
 
 
 def test_labels_of_a_list_are_kept(tree: Path) -> None:

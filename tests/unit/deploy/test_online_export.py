@@ -240,7 +240,7 @@ def test_wrong_use_is_refused(
             stream.push(wrong)
     with pytest.raises(DataError, match="None"):
         stream.push(None)
-    with pytest.raises(DataError, match="1 streams"):
+    with pytest.raises(DataError, match="2 frames for 1 stream; give"):
         stream.push_many([frame, frame])
     with pytest.raises(DataError, match="float32"):
         stream.logits(np.zeros((2, 3, SIZE + 1, SIZE), np.float32))

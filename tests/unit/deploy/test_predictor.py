@@ -111,6 +111,30 @@ def test_many_keep_their_order_and_failures_are_not_replaced(
             assert prediction.labels == prediction.scores == ()
 
 
+@pytest.mark.parametrize("path", ["clip.avi", b"clip.avi", Path("clip.avi")])
+def test_one_path_is_no_list_of_paths(predictor: Predictor, path: Any) -> None:
+    with pytest.raises(ConfigError, match=r"not the single path b?'clip\.avi'; pass \[b?'clip"):
+        predictor.predict_many(path)
+
+
+def test_random_weights_are_warned_of(
+    artefact_dir: Path,
+    model: Recognizer2D,
+    saved_before: None,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("paddletsm"), "propagate", True)
+    folder = export(model, tmp_path / "random")
+    assert "# weights_sha256 is null: random weights" in (folder / "inference.yml").read_text()
+    caplog.clear()
+    for opened in (artefact_dir, folder):
+        list(Predictor(opened, threads=1).predict_many([tmp_path / "gone.avi"]))
+    (warning,) = {record.getMessage() for record in caplog.records if "random" in record.msg}
+    assert f"{folder / 'inference.yml'} names no weights (weights_sha256)" in warning
+
+
 def test_few_paths_are_taken_ahead(predictor: Predictor, videos: list[Path]) -> None:
     taken = []
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -127,7 +128,7 @@ def test_resume_puts_new_clips_in_their_place_and_keeps_old_ones(path: Path) -> 
     with results(path, now, resume=True) as file:
         assert file.todo == [0, 1, 3]
         write(file, now)
-        assert file.finish() == Outcome(0, 1, is_merged=True)
+        assert file.finish() == Outcome(0, 1, is_merged=True, others=1)
     assert path.read_bytes() == whole(path, [*now, "gone.avi"])
 
 
@@ -204,6 +205,66 @@ def test_failed_clips_of_earlier_runs_count(path: Path) -> None:
     with results(path, resume=True) as file:
         assert (file.todo, file.kept) == ([], len(PATHS))
         assert file.finish().failed == 1
+
+
+def test_the_best_class_of_every_clip_is_read_back(path: Path) -> None:
+    first, second = (results(path, rank=rank, world=2) for rank in range(2))
+    write(first)
+    assert first.finish().best == (1, None, 1, None, 1, None), "of the other process none"
+    write(second)
+    for file in (second, first):
+        assert file.finish().best == (1, None, 1, 1, 1, 1), "a.avi has failed"
+
+
+def test_failed_clips_that_are_no_longer_asked_for_do_not_count(path: Path) -> None:
+    with results(path, ["a.avi", "b.avi"]) as file:
+        write(file, ["a.avi", "b.avi"])
+    with results(path, ["b.avi"], resume=True) as file:
+        assert file.finish() == Outcome(0, 0, is_merged=True, others=1)
+
+
+def test_process_0_waits_while_the_others_get_on(path: Path) -> None:
+    expected = whole(path)
+    first, second = (results(path, rank=rank, world=2) for rank in range(2))
+    write(first)
+    seen: list[Outcome] = []
+    others = threading.Thread(target=lambda: (write(second), second.finish()))
+
+    def on_wait(outcome: Outcome) -> None:
+        seen.append(outcome)
+        others.start()
+
+    outcome = first.finish_together(patience_s=60, on_wait=on_wait)
+    others.join()
+    assert (seen, outcome.is_merged) == ([Outcome(3, 0, is_merged=False)], True)
+    assert path.read_bytes() == expected
+
+
+def test_a_killed_process_does_not_keep_process_0_waiting(path: Path) -> None:
+    first, second = (results(path, rank=rank, world=2) for rank in range(2))
+    write(first)
+    write(second, count=1)
+    second.close()  # killed
+    waited: list[Outcome] = []
+    outcome = first.finish_together(patience_s=0.5, on_wait=waited.append)
+    assert (outcome.is_merged, outcome.missing, len(waited)) == (False, 2, 1)
+    second = results(path, rank=1, world=2, resume=True)
+    outcome = second.finish_together(patience_s=1e9, on_wait=waited.append)
+    assert (outcome.missing, len(waited)) == (2, 1), "only process 0 waits"
+
+
+def test_the_others_know_whether_process_0_reports(path: Path) -> None:
+    first, second = (results(path, rank=rank, world=2) for rank in range(2))
+    assert not second.is_reported()
+    with first.reporting(), second.reporting():
+        assert second.is_reported()
+        again = results(path, resume=True, world=2)
+        with pytest.raises(ConfigError, match=r"another run, process [0-9]+, is writing it"):
+            again.reporting().__enter__()
+    assert not second.is_reported()
+    second._beside("reporter").touch()  # left by a kill
+    assert not second.is_reported()
+    assert not second._beside("reporter").exists()
 
 
 def test_layout_tells_failures_from_answers(path: Path) -> None:

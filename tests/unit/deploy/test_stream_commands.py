@@ -61,7 +61,7 @@ def test_a_file_gives_events_and_figures(
     assert [json.loads(line) for line in printed.out.splitlines()] == events
     assert {event["label"] for event in events} <= set(LABELS)
     assert events[0]["start"] == 0.0
-    assert events[-1]["end"] == pytest.approx(3.875)
+    assert events[-1]["end"] == pytest.approx(4.0), "the end of the last frame"
     assert "8 frames per second" in printed.err
     assert "64 frames, 0 dropped; 32 seen by the network" in printed.err
     assert "p95" in printed.err
@@ -86,7 +86,7 @@ def test_a_cut_file_is_told_and_its_events_are_kept(
     path.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
     out = tmp_path / "e.csv"
     assert run(online_dir, "-i", path, "--output", out, *ALWAYS) == 1
-    assert "of 64 frames" in capsys.readouterr().err
+    assert "truncated video: its header says 64 frames" in capsys.readouterr().err
     assert len(out.read_text().splitlines()) > 1
 
 
@@ -243,7 +243,45 @@ def test_timeline_of_sliding_clips_equals_the_clips(
     for row, end in enumerate(ends):
         expected = softmax(predictor.logits(frames[None, end - 4 : end])[0])
         np.testing.assert_allclose(timeline.scores[row], expected, atol=1e-5)
-        assert timeline.times[row] == pytest.approx((end - 1) / 8 - 0.25, abs=1e-3)
+        # Half way between the middles of two clips; the outer ones reach the video's bounds.
+        middle = (end - 2) / 8
+        assert timeline.times[row] == pytest.approx(middle - 0.125 if row else 0.0, abs=1e-3)
+        is_last = row == len(ends) - 1
+        assert timeline.ends[row] == pytest.approx(4.0 if is_last else middle + 0.125, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("frames", "stride", "starts"),
+    [
+        (12, 2, [0, 3]),
+        # What lies behind the last stride is in a clip of its own.
+        (14, 2, [0, 3, 4.5]),
+        # Strides longer than a clip, and a video shorter than one.
+        (30, 9, [0, 6.5, 12]),
+        (5, 1, [0]),
+        (1, 1, [0]),
+    ],
+)
+def test_clips_speak_for_the_whole_video(
+    predictor: Predictor, tmp_path: Path, frames: int, stride: int, starts: list[float]
+) -> None:
+    """Clips of 4 frames; frames of the network (the second of each two) as unit of time."""
+    from paddletsm.deploy.stream.events import EventRules
+    from paddletsm.deploy.timeline import SlidingPredictor, make_timeline
+
+    timeline = make_timeline(
+        str(write_video(tmp_path / "a.avi", random_frames(frames), fps=16)),
+        lambda source: SlidingPredictor(predictor, clip_seconds=0.5, stride=stride),
+        predictor.labels,
+        rules=EventRules(threshold=0.01, release=0.005),
+    )
+    end = frames / 16
+    np.testing.assert_allclose(timeline.times, np.array(starts) / 8, atol=2e-3)
+    np.testing.assert_allclose(timeline.ends, [*timeline.times[1:], end], atol=2e-3)
+    assert timeline.summary.seconds == pytest.approx(end, abs=2e-3)
+    assert timeline.events[0].start == 0.0
+    assert timeline.events[-1].end == pytest.approx(end, abs=2e-3)
+    assert all(event.end > event.start for event in timeline.events)
 
 
 @pytest.mark.parametrize("numbers", [{"clip_seconds": 0}, {"clip_seconds": 1, "stride": 0}])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from paddletsm.builders import build_dataset, load_config, pipelines, resolve_classes
 from paddletsm.cli.check import main
 from tests.conftest import REPO, random_frames, write_video
 
@@ -72,6 +73,7 @@ def test_warnings_fail_when_strict() -> None:
         ("{RandomFlip: {}}, ", 1, "flip"),
         ("{RandomFlip: {p: 0.0}}, ", 0, None),
         ("{RandomFlip: {label_map: [[0, 1]]}}, ", 0, None),
+        ("{RandomFlip: {no_flip: [0, 1]}}, ", 0, None),
     ],
 )
 def test_all_splits_of_a_config(flip: str, code: int, finding: str | None) -> None:
@@ -83,12 +85,45 @@ def test_all_splits_of_a_config(flip: str, code: int, finding: str | None) -> No
     assert [f["kind"] for f in content["findings"]] == ([finding] if finding else [])
 
 
+@pytest.mark.parametrize(
+    ("flip", "said"),
+    [
+        ("{RandomFlip: {}}, ", "mirrors clips and keeps their label: 0 (left), 1 (right)"),
+        ("{RandomFlip: {label_map: [[0, 1]]}}, ", ""),
+        ("", ""),
+    ],
+)
+def test_training_says_that_its_flip_contradicts_the_labels(
+    flip: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    make("train/left/a.avi", "train/right/b.avi", "val/left/c.avi", "val/right/d.avi")
+    Path("own.yaml").write_text(CONFIG.format(repo=REPO, flip=flip))
+    pipelines._warn_once.cache_clear()
+    pipelines._cached_index.cache_clear()
+    config = resolve_classes(load_config("own.yaml"))
+    for mode in ("train", "train", "valid"):
+        build_dataset(config, mode)
+    assert len(caplog.messages) == bool(said)
+    assert not said or said in caplog.messages[0]
+    assert not said or caplog.messages[0].startswith("own.yaml:")
+
+
 def test_num_seg_and_overrides_of_a_config() -> None:
     make("train/left/a.avi", "train/right/b.avi", "val/left/c.avi", "val/right/d.avi", count=5)
     Path("own.yaml").write_text(CONFIG.format(repo=REPO, flip=""))
     assert run("-c", "own.yaml") == 0  # four segments
     assert run("-c", "own.yaml", "-o", "MODEL.backbone.num_seg=6") == 1
     assert run("-c", "own.yaml", "--num_seg", "6") == 1
+
+
+def test_frames_that_a_config_never_draws() -> None:
+    make("train/left/a.avi", "train/right/b.avi", "val/left/c.avi", "val/right/d.avi", count=7)
+    Path("own.yaml").write_text(CONFIG.format(repo=REPO, flip=""))
+    assert run("-c", "own.yaml", "--json", "r.json") == 0
+    found = json.loads(Path("r.json").read_text())["findings"]
+    assert [(f["kind"], f["split"]) for f in found] == [("short", "train")] * 2
+    words = ("--strict", "-o", "PIPELINE.train.sample.keep_tail=true")
+    assert run("-c", "own.yaml", *words) == 0
 
 
 @pytest.mark.parametrize(

@@ -50,22 +50,34 @@ def test_labels_out_of_range() -> None:
     assert out_of_range([1, 2, 3], 3) == []  # one-based: said once, not for each clip
 
 
+NAMES = ("Archery", "turn left", "turn right", "turn clockwise", "turn counter-clockwise")
+
+
 @pytest.mark.parametrize(
-    ("flipped", "swapped", "expected"),
+    ("flipped", "label_map", "no_flip", "expected"),
     [
-        (True, (), "flip"),
-        (True, (1, 2), None),
-        (True, (1,), "flip"),
-        (False, (), None),
-        (None, (), "direction"),
+        (True, {}, (1, 2), ["keeps their label: 3 (turn clockwise), 4 (turn counter-clockwise)"]),
+        (True, {1: 2, 2: 1}, (3, 4), []),
+        (True, {1: 2, 2: 1, 3: 4, 4: 3}, (), []),
+        (True, {1: 3, 3: 1}, (2, 4), ["does: 1 (turn left) and 3 (turn clockwise)"]),
+        (True, {1: 3, 3: 1}, (2,), ["label: 4 (turn counter-cl", "exchanges what no mirror"]),
+        (True, {0: 3, 3: 0}, (1, 2, 4), []),  # the first name tells nothing: perhaps it is right
+        (False, {}, (), []),
+        (None, {}, (), ["mirrored clips would have a wrong label"]),
     ],
 )
-def test_directions(flipped: bool | None, swapped: tuple[int, ...], expected: str | None) -> None:
-    names = ("Archery", "turn left", "turn right")
+def test_directions(
+    flipped: bool | None, label_map: dict[int, int], no_flip: tuple[int, ...], expected: list[str]
+) -> None:
     found = direction_findings(
-        names, split="train", source="train.txt", flipped=flipped, swapped=swapped
+        NAMES,
+        split="train",
+        source="train.txt",
+        flipped=flipped,
+        label_map=label_map,
+        no_flip=no_flip,
     )
-    assert [finding.kind for finding in found] == ([expected] if expected else [])
-    if swapped == (1,):
-        assert "turn right" in found[0].text
-        assert "turn left" not in found[0].text
+    assert {finding.kind for finding in found} <= {"direction" if flipped is None else "flip"}
+    assert len(found) == len(expected)
+    for finding, part in zip(found, expected, strict=True):
+        assert part in finding.text

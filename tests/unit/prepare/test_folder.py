@@ -125,6 +125,33 @@ def test_frames_with_a_gap(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "walk/a: frame 3 of 5 is missing" in capsys.readouterr().err
 
 
+def test_all_wrong_folders_of_frames_are_told_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{c}/{k:02}" for c in ("jump", "walk") for k in range(15)]
+    for name in names:
+        frames(tmp_path / "clips", name, 5)
+    root = tmp_path / "clips"
+    (root / "jump/00/odd.jpg").touch()  # the first, which tells how frames are named
+    (root / "jump/03/img_00002.jpg").unlink()
+    (root / "walk/02/img_00004.jpg").unlink()
+    assert main(["folder", "clips"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].endswith(f"{root}: 3 of 30 folders of frames cannot be used; mend or move them:")
+    assert told[1].startswith(f"  {root / 'jump/00'}: the frames are not numbered alike")
+    assert told[2:] == [
+        f"  {root / 'jump/03'}: frame 2 of 5 is missing",
+        f"  {root / 'walk/02'}: frame 4 of 5 is missing",
+    ]
+    for name in names[1:]:
+        (root / name / "img_00001.jpg").unlink()
+    assert main(["folder", "clips"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert "30 of 30" in told[0]
+    assert len(told) == 22
+    assert told[-1] == "  ... and 10 more"
+
+
 @pytest.mark.parametrize(
     ("names", "options", "message"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paddletsm.errors import ConfigError
-from paddletsm.prepare.groups import detect_rule, recording_of
+from paddletsm.prepare.groups import detect_rule, recording_of, rule_to_compare
 
 NAMES = [  # path, by "ucf", by "prefix"
     ("a/v_YoYo_g01_c02.avi", "v_YoYo_g01", "v_YoYo_g01"),
@@ -77,8 +77,24 @@ def test_rule_from_names(name: str, rule: str) -> None:
     assert detect_rule(paths(name, classes)) == rule
 
 
-def test_some_odd_names_do_not_change_the_rule() -> None:
+def test_odd_names_do_not_change_the_rule() -> None:
     names = [f"{c}/match{r:02d}_{k}.mp4" for c in ("a", "b") for r in range(5) for k in range(5)]
     assert detect_rule([*names, "a/odd.mp4"]) == "prefix"
-    assert detect_rule([*names, *(f"a/odd{k}.mp4" for k in range(20))]) == "none"
-    assert detect_rule([]) == "none"
+    odd = [f"a/odd{k}.mp4" for k in range(80)]
+    assert detect_rule([*names, *odd]) == "prefix"
+    assert detect_rule(odd) == detect_rule([]) == "none"
+    assert detect_rule([*names, *(f"{c}/x.mp4" for c in "cd")]) == "none"  # in few of the classes
+
+
+def test_classes_that_are_no_folders() -> None:
+    names = [f"all/{c}_{k:03}.mp4" for c in ("run", "walk") for k in range(9)]
+    assert detect_rule(names) == "prefix"
+    assert detect_rule(names, [name[4] for name in names]) == "none"  # a mere enumeration
+
+
+def test_names_of_ucf101_are_compared_however_few() -> None:
+    pair = ["train/Walk/v_Walk_g01_c01.mp4", "val/Walk/v_Walk_g01_c02.mp4"]
+    assert detect_rule(pair) == "none"  # not by prepare: a class of one recording cannot be split
+    assert rule_to_compare(pair, [0, 0]) == "ucf"
+    match = [f"a/match{r}_{k}.mp4" for r in range(3) for k in range(2)]
+    assert rule_to_compare(match, [0] * 6) == "prefix"

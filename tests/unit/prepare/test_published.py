@@ -241,7 +241,7 @@ def break_video(root: Path) -> str:
 
 def remove_video(root: Path) -> str:
     (root / "videos/train/zumba/zzzzzzzzzzz_000000_000010.mp4").unlink()
-    return "missing: train/zumba/zzzzzzzzzzz_000000_000010"
+    return "missing: zzzzzzzzzzz_000000_000010 (zumba, train)\nsearched: "
 
 
 @pytest.mark.parametrize("damage", [break_video, remove_video])

@@ -296,3 +296,19 @@ def test_options_of_a_training_do_not_go_with_it(
         train.main(words)
     assert ended.value.code == 2
     assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("machine", "words"),
+    [
+        (CPU, "the CPU, in 1 process that has 16 GB of memory"),
+        (Machine("cpu", 2, 11_000, 4), "the CPU, in 2 processes that have 11 GB of memory each"),
+        (Machine("cpu", 2, None, 4), "the CPU, in 2 processes"),
+        (GPU1, "1 GPU that has 24 GB of memory"),
+        (GPU8, "8 GPUs that have 24 GB of memory each"),
+    ],
+)
+def test_the_head_says_what_the_machine_has(machine: Machine, words: str) -> None:
+    text = suggest(facts(), machine).text
+    head = " ".join(line.removeprefix("# ") for line in text.split("model_name")[0].splitlines())
+    assert f"For {words}." in head

@@ -11,6 +11,7 @@ import pytest
 from paddletsm.cli import browse, prepare
 from paddletsm.data import ClipDataset, Sample, build_pipeline
 from paddletsm.errors import DataError
+from paddletsm.report import clip_sheet
 from paddletsm.report.clip_sheet import read_clips, write_sheet, write_video
 from tests.conftest import random_frames
 from tests.conftest import write_video as write_clip
@@ -90,8 +91,41 @@ def test_command(paths: list[Path], tmp_path: Path, capsys: pytest.CaptureFixtur
         args += ["-o", f"DATASET.{split}.file_path={root}"]
     args += ["-o", "DATASET.class_names=null", "-o", "MODEL.head.num_classes=2"]
     assert prepare.main(["browse", *args]) == 0
-    assert "sheet.png: 2 clips of train" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert told == "sheet.png: 2 clips of train, augmented as in epoch 0\n"
     assert Path("sheet.png").stat().st_size > 1000
     assert browse.main([*args, "--out", "sheet.gif"]) == 2
     assert "must end in .png" in capsys.readouterr().err
-    assert browse.main([*args, "--num", "0"]) == 2
+    with pytest.raises(SystemExit):
+        browse.main([*args, "--num", "0"])
+    assert "--num: expected a whole number from 1 on" in capsys.readouterr().err
+    assert browse.main([*args, "--split", "valid", "--num", "100"]) == 0
+    assert capsys.readouterr().out == (
+        "sheet.png: 2 clips of valid, as validation sees them, without augmentation "
+        "(--num 100: there are no more)\n"
+    )
+    assert browse.main([*args, "--split", "test"]) == 0
+    assert "2 clips of test, as the test sees them, without" in capsys.readouterr().out
+    assert browse.main([*args, "--split", "test", "-o", "DATASET.test=null"]) == 0
+    assert (
+        "2 clips of valid (there is no DATASET.test: the test reads the validation split), as the "
+        "test sees them" in capsys.readouterr().out
+    )
+
+
+def test_a_video_names_files_and_frames(
+    paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second line under the label, which changes with the frame."""
+    seen: list[str] = []
+    draw = clip_sheet._caption
+    monkeypatch.setattr(
+        clip_sheet, "_caption", lambda text, width: seen.append(text) or draw(text, width)
+    )
+    clips = read_clips(dataset_of(paths), ["walk", "run"], count=2)
+    write_video(clips, tmp_path / "clips.mp4")
+    for clip in clips:
+        name, numbers = clip.detail.split(", frames ")
+        for number in numbers.split(", "):
+            assert f"{name}, frame {number}" in seen
+        assert clip.title in seen

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,14 @@ def test_a_hint_is_for_paths_that_are_not_there(tmp_path: Path) -> None:
     assert nearest_file(tmp_path / "weihgts.pth") == f"; did you mean '{tmp_path}/weights.pth'?"
     assert nearest_file(tmp_path / "weights.pth") == ""
     assert nearest_file(tmp_path / "no/such/folder") == ""
+    (tmp_path / "it's.mp4").touch()
+    assert nearest_file(tmp_path / "its.mp4") == f'; did you mean "{tmp_path}/it\'s.mp4"?'
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_to_nowhere_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").symlink_to("gone.mp4")
+    assert nearest_file(tmp_path / "clip.mp4") == "; it is a link to nowhere ('gone.mp4')"
 
 
 def test_a_folder_that_refuses_is_told_by_the_name_of_the_file(

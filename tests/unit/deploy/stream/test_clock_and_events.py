@@ -56,6 +56,16 @@ def test_a_jittering_source_keeps_the_rate() -> None:
     assert sum(taken(8, times.tolist())) == pytest.approx((times[-1] - times[0]) * 8 + 1, abs=1.1)
 
 
+def test_held_frames_are_no_gap() -> None:
+    """A source that is much slower than the network does not begin anew at each of its frames."""
+    clock = Resampler(500, longest_hold=8)
+    clock.expect(30.0)
+    assert [clock.ticks(number / 30) for number in range(4)] == [1, 16, 17, 17]
+    assert clock.ticks(0.5) == -1, "a gap still is one"
+    clock.expect(0.0)
+    assert clock.longest_hold == 34, "an unknown rate changes nothing"
+
+
 def test_a_gap_begins_a_new_stream() -> None:
     clock = Resampler(8, longest_hold=4)
     assert [clock.ticks(time) for time in (0.0, 0.125, 0.5, 5.0, 5.125)] == [1, 1, 3, -1, 1]
@@ -78,8 +88,8 @@ def detect(
     events: list[Event] = []
     for second, row in enumerate(rows):
         events += detector.step(float(second), np.array(row))
-    events += detector.flush()
-    assert detector.flush() == []
+    events += detector.flush(float(len(rows)))
+    assert detector.flush(float(len(rows))) == []
     return [(event.start, event.end, event.label, event.score) for event in events]
 
 
@@ -91,20 +101,23 @@ WAVE, WEAK, POINT = (0.7, 0.1, 0.2), (0.4, 0.1, 0.5), (0.1, 0.9, 0.0)
     ("rows", "rules", "expected"),
     [
         ([QUIET] * 3, {}, []),
-        ([QUIET, WAVE, WAVE, QUIET], {}, [(1, 2, "wave", 0.7)]),
+        # Scores stand until the next ones: two of them last two seconds.
+        ([QUIET, WAVE, WAVE, QUIET], {}, [(1, 3, "wave", 0.7)]),
         # Between release and threshold an event goes on, but none begins.
-        ([WEAK, WAVE, WEAK, WEAK, QUIET, WEAK], {}, [(1, 3, "wave", 0.7)]),
-        ([WAVE, WEAK, WAVE], {"release": 0.5}, [(0, 0, "wave", 0.7), (2, 2, "wave", 0.7)]),
+        ([WEAK, WAVE, WEAK, WEAK, QUIET, WEAK], {}, [(1, 4, "wave", 0.7)]),
+        ([WAVE, WEAK, WAVE], {"release": 0.5}, [(0, 1, "wave", 0.7), (2, 3, "wave", 0.7)]),
         # Another class takes over; the old one ends.
-        ([WAVE, POINT, POINT], {}, [(0, 0, "wave", 0.7), (1, 2, "point", 0.9)]),
-        ([(0.6, 0.1, 0.3), (0.45, 0.55, 0.0)], {}, [(0, 0, "wave", 0.6), (1, 1, "point", 0.55)]),
+        ([WAVE, POINT, POINT], {}, [(0, 1, "wave", 0.7), (1, 3, "point", 0.9)]),
+        ([(0.6, 0.1, 0.3), (0.45, 0.55, 0.0)], {}, [(0, 1, "wave", 0.6), (1, 2, "point", 0.55)]),
         # Short ones are dropped, not joined with what follows.
-        ([WAVE, QUIET, WAVE, WAVE, WAVE], {"min_seconds": 2}, [(2, 4, "wave", 0.7)]),
+        ([WAVE, QUIET, WAVE, WAVE, WAVE], {"min_seconds": 2}, [(2, 5, "wave", 0.7)]),
+        # "At least so long" is kept, also where timestamps are rounded to milliseconds.
+        ([WAVE, WAVE, QUIET, WAVE], {"min_seconds": 2.0004}, [(0, 2, "wave", 0.7)]),
         # A silent class never is an event and never ends one by itself.
         ([(0.35, 0.0, 0.65)] * 3, {}, []),
-        ([WAVE, (0.35, 0.0, 0.65)], {}, [(0, 1, "wave", 0.7)]),
+        ([WAVE, (0.35, 0.0, 0.65)], {}, [(0, 2, "wave", 0.7)]),
         # The open event is not lost at the end.
-        ([QUIET, POINT], {}, [(1, 1, "point", 0.9)]),
+        ([QUIET, POINT], {}, [(1, 2, "point", 0.9)]),
     ],
 )
 def test_events(
@@ -117,7 +130,7 @@ def test_events(
 
 
 def test_without_silent_classes_every_class_is_an_event() -> None:
-    assert detect([QUIET, QUIET], EventRules()) == [(0, 1, "No gesture", 0.8)]
+    assert detect([QUIET, QUIET], EventRules()) == [(0, 2, "No gesture", 0.8)]
 
 
 @pytest.mark.parametrize(

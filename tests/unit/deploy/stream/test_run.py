@@ -26,7 +26,7 @@ LABELS = ("wave", "point", "rest")
 class Brightness:
     """A network that names the class whose number the pixels have."""
 
-    fps, delay_s = 10.0, 0.0
+    fps, middle_s = 10.0, None
 
     def __init__(self) -> None:
         self.pushed: list[int] = []
@@ -85,16 +85,18 @@ def run(source: Source, **options: object) -> tuple[Summary, list[Event], Bright
 def test_events_come_out_and_the_last_one_is_ended() -> None:
     rows = [(number / 10, level) for number, level in enumerate([2, 0, 0, 2, 1, 1])]
     source = Source(rows)
-    seen: list[float] = []
-    summary, events, network = run(source, on_scores=lambda time, scores: seen.append(time))
+    seen: list[tuple[float, float]] = []
+    summary, events, network = run(source, on_scores=lambda *row: seen.append(row[:2]))
     assert [(event.start, event.end, event.label) for event in events] == [
-        (0.1, 0.2, "wave"),
-        (0.4, 0.5, "point"),
+        (0.1, pytest.approx(0.3), "wave"),
+        (0.4, pytest.approx(0.6), "point"),
     ]
     assert (summary.frames, summary.steps, summary.events) == (6, 6, 2)
     assert summary.problem is None
     assert summary.p95_ms >= summary.p50_ms > 0
-    assert seen == [time for time, _ in rows]
+    ends = [time for time, _ in rows[1:]] + [pytest.approx(0.6)]
+    assert seen == list(zip([time for time, _ in rows], ends, strict=True))
+    assert summary.seconds == pytest.approx(0.6)
     assert source.closed
     assert network.pushed == [2, 0, 0, 2, 1, 1]
 
@@ -103,15 +105,56 @@ def test_a_new_connection_and_a_gap_begin_anew() -> None:
     """What was before is no past of what comes; an event does not span the hole."""
     rows = [(0.0, 0), (0.1, 0), (0.2, 0), (5.0, 0), (5.1, 0)]
     _, events, network = run(Source(rows))
-    assert [(event.start, event.end) for event in events] == [(0.0, 0.2), (5.0, 5.1)]
+    assert [(event.start, event.end) for event in events] == [
+        (0.0, pytest.approx(0.3)),
+        (5.0, pytest.approx(5.2)),
+    ]
     assert network.resets == 2
     _, events, network = run(Source([(n / 10, 0) for n in range(4)], firsts=(0, 2)))
-    assert [(event.start, event.end) for event in events] == [(0.0, 0.1), (0.2, 0.3)]
+    assert [(event.start, event.end) for event in events] == [
+        (0.0, 0.2),
+        (0.2, pytest.approx(0.4)),
+    ]
 
 
 def test_frames_are_held_where_the_source_is_slow_and_skipped_where_it_is_fast() -> None:
     assert run(Source([(n / 5, 0) for n in range(4)]))[2].pushed == [0] * 7
     assert run(Source([(n / 30, 0) for n in range(9)]))[2].pushed == [0] * 3
+
+
+def test_an_event_of_one_frame_lasts_a_frame() -> None:
+    """Of the network where the source is faster, of the source where it is slower."""
+    for fps, levels, expected in (
+        (30.0, [2] * 3 + [0] * 3 + [2] * 3, [(0.1, 0.2)]),
+        (10.0, [0], [(0.0, 0.1)]),
+        (5.0, [2, 0, 2], [(0.2, 0.4)]),
+        (5.0, [2, 0], [(0.2, 0.4)]),
+    ):
+        source = Source([(number / fps, level) for number, level in enumerate(levels)])
+        source.fps = fps
+        _, events, _ = run(source)
+        found = [(event.start, event.end) for event in events]
+        assert found == [pytest.approx(span) for span in expected], fps
+
+
+def test_a_source_that_is_much_slower_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Frames are held, and the stream does not begin anew at each of them."""
+    source = Source([(number / 2, 0) for number in range(9)])
+    source.fps = 2.0
+    caplog.set_level("INFO")
+    _, events, network = run(source)
+    assert network.resets == 1
+    assert len(network.pushed) == 1 + 5 * 8
+    assert [(event.start, event.end) for event in events] == [(0.0, pytest.approx(4.5))]
+    assert len(caplog.records) == 2, "the rate, and that the frames change their size"
+
+
+def test_many_gaps_are_not_told_one_by_one(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    run(Source([(float(number), 0) for number in range(50)]))
+    gaps = [record for record in caplog.records if "begins anew" in record.getMessage()]
+    assert 1 < len(gaps) < 10
+    assert "further ones are not told" in gaps[-1].getMessage()
 
 
 def test_a_stop_request_ends_the_open_event() -> None:
@@ -120,7 +163,7 @@ def test_a_stop_request_ends_the_open_event() -> None:
         Source([(n / 10, 0) for n in range(50)]), should_stop=lambda: next(asked, True)
     )
     assert summary.frames == 3
-    assert [(event.start, event.end) for event in events] == [(0.0, 0.2)]
+    assert [(event.start, event.end) for event in events] == [(0.0, pytest.approx(0.3))]
 
 
 def test_events_are_kept_when_the_network_fails() -> None:

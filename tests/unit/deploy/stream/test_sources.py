@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
+from paddletsm.data import open_video
+from paddletsm.deploy.stream.reasons import DamagedVideoError, why_no_answer
 from paddletsm.deploy.stream.sources import (
     FileSource,
     LiveSource,
@@ -106,7 +108,10 @@ def test_a_damaged_file_ends_with_a_message(tmp_path: Path, damage: str) -> None
     source = open_source(str(path))
     found = follow(source)
     assert 5 < len(found) < 40
-    assert "of 40 frames" in source.problem
+    assert f"its header says 40 frames, {len(found)} could be decoded" in source.problem
+    # An AVI counts its times from its frames; what a cut has taken away makes nothing early.
+    lost = (40 - len(found)) / 8
+    assert (f"may be early, by up to {lost:.1f} s" in source.problem) is (damage == "zeros")
 
 
 def test_behind_damaged_frames_the_others_are_read() -> None:
@@ -123,12 +128,20 @@ def test_behind_damaged_frames_the_others_are_read() -> None:
 
     source = FileSource("clip.mp4", Damaged([2, 4, None, None, 6, 8]))
     assert levels(follow(source)) == [2, 4, 6, 8]
-    assert "4 of 6 frames could be decoded" in source.problem
+    assert "its header says 6 frames, 4 could be decoded" in source.problem
+    assert "early" not in source.problem, "other files than AVI store times"
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("", "the name is empty"), ("-1", "camera numbers begin at 0"), ("/dev/null", "is no file")],
+    [
+        ("", "the name is empty"),
+        ("-1", "camera numbers begin at 0"),
+        ("/dev/null", "is no file"),
+        ("ftp://host/a.mp4", r"ftp:// cannot be read .*rtsp, .*; download the file"),
+        ("rtsp:///a", "names no host"),
+        ("file:///tmp/no/file.avi", "/tmp/no/file.avi does not exist"),
+    ],
 )
 def test_names_that_are_no_source_are_refused(name: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
@@ -152,6 +165,30 @@ def test_what_is_no_video_is_refused(
         open_source(str(tmp_path / "clap.avi"))
 
 
+def cut_index(path: Path) -> Path:
+    """An MP4 whose index, at its end, is missing."""
+    content = write_video(path, random_frames(12), codec="mp4v").read_bytes()
+    path.write_bytes(content[: content.rindex(b"moov") - 4])
+    return path
+
+
+def test_a_cut_or_empty_file_is_told_as_in_predict(tmp_path: Path) -> None:
+    cut, empty = cut_index(tmp_path / "cut.mp4"), tmp_path / "empty.mp4"
+    empty.touch()
+    cases = [(cut, r"truncated video: 0 frames .*moov box"), (empty, r"empty \(0 bytes")]
+    for path, message in cases:
+        with pytest.raises(DataError, match=message) as predicted:
+            open_video(str(path))
+        with pytest.raises(DamagedVideoError) as streamed:
+            open_source(str(path))
+        assert str(streamed.value) == str(predicted.value)
+
+
+def test_a_file_url_is_the_file(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a b.avi", random_frames(3))
+    assert len(follow(open_source(path.as_uri()))) == 3
+
+
 def test_a_source_that_breaks_off_is_opened_again(caplog: pytest.LogCaptureFixture) -> None:
     source, captures = live(
         FakeCapture([10, 12, None], wait=0.02), FakeCapture([20, 22], wait=0.02)
@@ -170,6 +207,15 @@ def test_a_source_that_never_starts_is_given_up(caplog: pytest.LogCaptureFixture
     assert follow(source) == []
     assert "given up after 2 attempts" in source.problem
     assert "gives no frame" in caplog.text
+    source = LiveSource(
+        "camera",
+        lambda: FakeCapture([]),
+        retry=RetryRules(attempts=1, first_wait_s=0.01),
+        explain=lambda: "no camera",
+    )
+    follow(source)
+    assert source.problem == "camera: given up after 1 attempt (no camera)"
+    assert "gives no frame (no camera); trying again" in caplog.text
 
 
 def test_waits_grow_up_to_a_limit() -> None:
@@ -272,12 +318,18 @@ def test_a_network_stream_is_opened_again_and_given_up(server: _Server) -> None:
     found = follow(source)
     assert sum(frame.is_first for frame in found) == 2
     assert source.count >= 20
-    assert "given up" in source.problem
+    assert "given up after 2 attempts (the host answers 404" in source.problem
 
 
 def test_an_address_where_nothing_is_is_given_up() -> None:
     with http.server.HTTPServer(("127.0.0.1", 0), _Handler) as closed:
         port = closed.server_port
-    source = open_source(f"http://127.0.0.1:{port}/live.mjpg", retry=FAST)
-    assert follow(source) == []
-    assert "given up" in source.problem
+    for scheme in ("http", "rtsp"):
+        source = open_source(f"{scheme}://127.0.0.1:{port}/live.mjpg", retry=FAST)
+        assert follow(source) == []
+        assert "given up after 2 attempts (connection refused)" in source.problem
+
+
+def test_a_camera_that_is_not_there_is_told() -> None:
+    assert why_no_answer("987") == "there is no /dev/video987"
+    assert why_no_answer("udp://127.0.0.1:1") == ""

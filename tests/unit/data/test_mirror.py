@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paddletsm.prepare.mirror import MirrorPolicy, mirror_policy, tells_direction
+from paddletsm.data.mirror import MirrorPolicy, mirror_policy, tells_direction
 
 CASES = [
     (["walk", "run"], (), ()),
