@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NoReturn
 
+from paddletsm.cli.stopping import exit_code
 from paddletsm.errors import ConfigError, PaddleTSMError
 from paddletsm.utils.disk import problem_of
 from paddletsm.utils.logging import configure_logging
@@ -131,9 +132,9 @@ def run_command(
             traceback.print_exc()
         print(f"{parser.prog}: error: {err}", file=sys.stderr)
         return EXIT_USAGE
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
-        return 130
+        return exit_code(stop)
     except BrokenPipeError:  # the reader of our output, say `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK

@@ -7,18 +7,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from paddletsm.cli.common import EXIT_FAILED, EXIT_OK, parse_seconds, process_rank, whole
 from paddletsm.cli.predict_labels import top1_text, true_classes
+from paddletsm.cli.stopping import exit_code, terminable
 from paddletsm.errors import ConfigError
 from paddletsm.utils.logging import tell_terminal
 from paddletsm.utils.text import plural
@@ -137,11 +135,11 @@ def run_predictions(
         todo = [clips[number] for number in results.todo]
         if results.kept:
             print(f"{plural(results.kept, 'clip')} in {args.output} already")
-        handlers.enter_context(_sigterm_interrupts())
+        handlers.enter_context(terminable())
 
         def opened(count: int) -> Predictor:
             predictor = open_predictor(count)
-            handlers.enter_context(_sigterm_interrupts())  # once more: Paddle sets its own
+            handlers.enter_context(terminable())  # once more: Paddle sets its own
             return predictor
 
         try:
@@ -150,33 +148,10 @@ def run_predictions(
             return _say_interrupted(args, results, len(clips), signalled)
 
 
-class _TerminatedError(KeyboardInterrupt):
-    """SIGTERM has come."""
-
-
-@contextlib.contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """Let the first SIGTERM end the run as Ctrl-C does; the launcher sends it again and again."""
-    if threading.current_thread() is not threading.main_thread():  # no other may change handlers
-        yield
-        return
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)
-        raise _TerminatedError
-
-    before = signal.signal(signal.SIGTERM, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _say_interrupted(
     args: argparse.Namespace, results: ResultFile, clips: int, signalled: KeyboardInterrupt
 ) -> int:
     """Tell what there is and how to go on; returns the exit code."""
-    number = signal.SIGTERM if isinstance(signalled, _TerminatedError) else signal.SIGINT
     if process_rank() == 0:
         text = (
             f"interrupted: {results.count_done()} of {plural(clips, 'clip')} done, their results "
@@ -184,7 +159,7 @@ def _say_interrupted(
         )
         print(text, file=sys.stderr, flush=True)
         tell_terminal(text)
-    return 128 + number
+    return exit_code(signalled)
 
 
 class _Run:

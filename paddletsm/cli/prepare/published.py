@@ -7,12 +7,12 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import signal
 import sys
 from pathlib import Path
 
 from paddletsm.cli.common import EXIT_FAILED, EXIT_OK, whole
-from paddletsm.cli.prepare.shared import Progress, TerminatedError, complain, terminable
+from paddletsm.cli.prepare.shared import Progress, complain
+from paddletsm.cli.stopping import terminable
 from paddletsm.data.index import VIDEO_SUFFIXES
 from paddletsm.errors import ConfigError
 from paddletsm.prepare.extract_frames import JPEG_QUALITY
@@ -79,9 +79,6 @@ def run(args: argparse.Namespace, *, source: Source) -> int:
     except KeyboardInterrupt:
         _say_stopped(source, progress)
         raise
-    except TerminatedError:
-        _say_stopped(source, progress)
-        return 128 + signal.SIGTERM
     for text in report.repeats:
         print(f"warning: {text}", file=sys.stderr)
     complain("missing", report.missing)

@@ -1,15 +1,12 @@
 # Copyright (c) 2026 The paddletsm authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the data sets' commands share: progress, being stopped, lists of complaints."""
+"""What the data sets' commands share: progress, lists of complaints."""
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from collections.abc import Sequence
 
 _SHOWN = 20  # names that are listed; more would scroll the count away
 _LINE_EVERY_S = 10.0  # of progress where there is no terminal to count on
@@ -48,21 +45,3 @@ class Progress:
             self._said = now
             seconds = now - self._start
             print(f"{done}/{total} clips, {seconds:.0f} s", file=sys.stderr, flush=True)
-
-
-class TerminatedError(BaseException):
-    """SIGTERM has come; not an ``Exception``, so that nothing takes it for a broken clip."""
-
-
-@contextlib.contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM raise ``TerminatedError`` where Ctrl-C raises ``KeyboardInterrupt``."""
-
-    def stop(number: int, frame: object) -> NoReturn:
-        raise TerminatedError
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
