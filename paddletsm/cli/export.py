@@ -102,6 +102,7 @@ def _export(args: argparse.Namespace) -> int:
         pipeline_spec,
     )
     from paddletsm.config import with_value
+    from paddletsm.deploy.artefact import RANDOM_WEIGHTS
     from paddletsm.deploy.export import export_model
     from paddletsm.protocols import protocol_name, with_protocol
     from paddletsm.utils.threads import import_paddle
@@ -137,7 +138,7 @@ def _export(args: argparse.Namespace) -> int:
         spec=pipeline_spec(config, "test"),
         labels=labels,
         target_size=pipeline.target_size or 0,
-        weights_sha256=digest,
+        weights_sha256=digest or RANDOM_WEIGHTS,
         metrics=_measured(config, digest, pipeline_hash(config, "test")),
         protocol={
             "name": protocol_name(config),
@@ -160,6 +161,7 @@ def _export_online(
     out_dir: Path,
 ) -> Path:
     from paddletsm.builders import class_names, model_arguments, pipeline_hash, pipeline_spec
+    from paddletsm.deploy.artefact import RANDOM_WEIGHTS
     from paddletsm.deploy.online_export import export_online
 
     if config.MODEL.is_multi_label:
@@ -174,7 +176,7 @@ def _export_online(
         spec=pipeline_spec(config, "test"),
         labels=class_names(config),
         facts=stream_facts(args, config),
-        weights_sha256=digest,
+        weights_sha256=digest or RANDOM_WEIGHTS,
         metrics=_measured(config, digest, pipeline_hash(config, "test")),
         meta=model_arguments(config),
         formats=args.format,

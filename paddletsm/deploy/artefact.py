@@ -28,6 +28,7 @@ from paddletsm.utils.text import listing, nearest
 FILE_NAME = "inference.yml"
 FORMAT = "paddletsm-inference"
 FORMAT_VERSION = 1
+RANDOM_WEIGHTS = "random"  # in place of a hash
 
 _EXPORT = "python tools/export_model.py"
 _AGAIN = f"export the model again ({_EXPORT} -c CONFIG -p WEIGHTS)"
@@ -70,8 +71,8 @@ class Artefact:
         metrics: measured accuracy with this protocol, where known.
         parity: largest difference between the eager and the exported network, and what was allowed.
         files: file name -> SHA-256.
-        weights_sha256: hash of the weights file the network was exported from; None for random
-            weights, and where a caller of ``export_model`` did not say.
+        weights_sha256: hash of the weights file the network was exported from, or
+            ``RANDOM_WEIGHTS``; None where a caller of ``export_model`` did not say.
         versions: versions of paddletsm, Paddle, NumPy and Python at export.
         networks: format -> {"files": names, "parity": as above}, and for int8 "accuracy".
         state: of a streaming network, whose input is a frame, [-1, 3, H, W]; else empty.
@@ -166,8 +167,6 @@ def write_artefact(artefact: Artefact, folder: Path) -> None:
     labels = {"labels": content.pop("labels")}
     text = _yaml(content, flow=None) + _yaml(labels, flow=False)
     header = f"# Written by {_EXPORT}; the checksum covers this file, so do not edit it.\n"
-    if artefact.weights_sha256 is None:
-        header += "# weights_sha256 is null: random weights, or those that export did not name.\n"
     (folder / FILE_NAME).write_text(header + text, encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ import logging
 import os
 from pathlib import Path
 
-from paddletsm.deploy.artefact import FILE_NAME, Artefact
+from paddletsm.deploy.artefact import FILE_NAME, RANDOM_WEIGHTS, Artefact
 from paddletsm.errors import ConfigError, ExportError
 from paddletsm.utils.threads import most_threads
 
@@ -29,11 +29,10 @@ def check_takes_clips(artefact: Artefact, folder: Path) -> None:
 
 
 def warn_of_random_weights(artefact: Artefact, folder: Path) -> None:
-    """Warn of a network of which ``inference.yml`` names no weights file."""
-    if artefact.weights_sha256 is None:
+    """Warn of a network that was never trained."""
+    if artefact.weights_sha256 == RANDOM_WEIGHTS:
         logger.warning(
-            "%s names no weights (weights_sha256): the model was exported with --random_weights, "
-            "and its predictions mean nothing; or from Python, without saying which weights it has",
+            "%s: the model was exported with --random_weights; its predictions mean nothing",
             folder / FILE_NAME,
         )
 

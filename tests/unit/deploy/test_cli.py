@@ -125,7 +125,7 @@ def test_random_weights_are_said_loudly(project: Path, capsys: pytest.CaptureFix
     assert export_command.main([*arguments, "--override", "model_name=trial"]) == 0
     assert "RANDOM WEIGHTS" in capsys.readouterr().out
     assert read_artefact("elsewhere").model_name == "trial"
-    assert read_artefact("elsewhere").weights_sha256 is None
+    assert read_artefact("elsewhere").weights_sha256 == "random"
 
 
 @pytest.mark.parametrize(
