@@ -102,7 +102,6 @@ def _export(args: argparse.Namespace) -> int:
         pipeline_spec,
     )
     from paddletsm.config import with_value
-    from paddletsm.deploy.artefact import RANDOM_WEIGHTS
     from paddletsm.deploy.export import export_model
     from paddletsm.protocols import protocol_name, with_protocol
     from paddletsm.utils.threads import import_paddle
@@ -138,7 +137,7 @@ def _export(args: argparse.Namespace) -> int:
         spec=pipeline_spec(config, "test"),
         labels=labels,
         target_size=pipeline.target_size or 0,
-        weights_sha256=digest or RANDOM_WEIGHTS,
+        weights_sha256=_origin(digest),
         metrics=_measured(config, digest, pipeline_hash(config, "test")),
         protocol={
             "name": protocol_name(config),
@@ -153,6 +152,13 @@ def _export(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _origin(digest: str | None) -> str:
+    """What inference.yml says of the weights."""
+    from paddletsm.deploy.artefact import RANDOM_WEIGHTS
+
+    return digest or RANDOM_WEIGHTS
+
+
 def _export_online(
     args: argparse.Namespace,
     config: Config,
@@ -161,7 +167,6 @@ def _export_online(
     out_dir: Path,
 ) -> Path:
     from paddletsm.builders import class_names, model_arguments, pipeline_hash, pipeline_spec
-    from paddletsm.deploy.artefact import RANDOM_WEIGHTS
     from paddletsm.deploy.online_export import export_online
 
     if config.MODEL.is_multi_label:
@@ -176,7 +181,7 @@ def _export_online(
         spec=pipeline_spec(config, "test"),
         labels=class_names(config),
         facts=stream_facts(args, config),
-        weights_sha256=digest or RANDOM_WEIGHTS,
+        weights_sha256=_origin(digest),
         metrics=_measured(config, digest, pipeline_hash(config, "test")),
         meta=model_arguments(config),
         formats=args.format,
